@@ -1,0 +1,13 @@
+/** What everything may use: clock, randomness, hash, errors, limits, log, single-flight, semaphores. */
+export * from './cbor.js';
+export * from './clock.js';
+export * from './emitter.js';
+export * from './errors.js';
+export * from './files.js';
+export * from './hash.js';
+export * from './identifiers.js';
+export * from './limits.js';
+export * from './log.js';
+export * from './random.js';
+export * from './semaphore.js';
+export * from './single-flight.js';

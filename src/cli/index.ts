@@ -1,0 +1,2 @@
+/** `wh`: one file a command; asks the daemon, prints. */
+export {};

@@ -1,0 +1,133 @@
+import type { Entry, InodeId } from '../tree/index.js';
+
+/** As `stat` shows it. Times in nanoseconds since 1970. */
+export interface Stat {
+  inode: InodeId;
+  /** A number that stays the same over restarts, below 2^53. */
+  ino: number;
+  /** Type and permission bits, as in st_mode. */
+  mode: number;
+  nlink: number;
+  uid: number;
+  gid: number;
+  rdev: number;
+  size: number;
+  /** 512-byte blocks. */
+  blocks: number;
+  atime: bigint;
+  mtime: bigint;
+  ctime: bigint;
+}
+
+/** Who asks, as the kernel says. */
+export interface Caller {
+  uid: number;
+  gid: number;
+  pid: number;
+  umask: number;
+}
+
+/** Answered at once where memory or the index can; a promise only where disk or network is needed. */
+export type Answer<T> = T | Promise<T>;
+
+/** An open file; numbers are never reused within a process. */
+export type FileHandle = number;
+
+export interface OpenFlags {
+  read: boolean;
+  write: boolean;
+  append: boolean;
+  truncate: boolean;
+  /** O_SYNC or O_DSYNC: every write is durable before it returns. */
+  sync: boolean;
+}
+
+export interface StatChange {
+  mode?: number;
+  uid?: number;
+  gid?: number;
+  size?: number;
+  /** 'now' takes the file system's clock. atime is never recorded. */
+  mtime?: bigint | 'now';
+  /** Drop set-user-id and set-group-id bits (FATTR_KILL_SUIDGID). */
+  killSuidgid?: boolean;
+}
+
+/** What the kernel cached and must forget; `mount/` is one, the daemon hands it in. */
+export interface Invalidator {
+  /** Attributes and pages of an inode. */
+  inode(inode: InodeId): void;
+  /** An entry of a folder. */
+  entry(parent: InodeId, name: string): void;
+}
+
+/**
+ * Inode operations that join tree and content. All throw WormholeError; `mount/` turns it into an errno.
+ * An inode that was unlinked lives on while it is open.
+ */
+export interface FileSystem {
+  lookup(parent: InodeId, name: string): Answer<Stat | undefined>;
+  stat(inode: InodeId): Answer<Stat>;
+  setStat(inode: InodeId, change: StatChange, handle?: FileHandle): Answer<Stat>;
+  readlink(inode: InodeId): Answer<string>;
+  /** Entries after a name, at most `limit`; `.` and `..` are the driver's. */
+  list(inode: InodeId, after: string | undefined, limit: number): Answer<Entry[]>;
+
+  create(
+    parent: InodeId,
+    name: string,
+    mode: number,
+    flags: OpenFlags,
+    caller: Caller,
+  ): Answer<{ stat: Stat; handle: FileHandle }>;
+  mkdir(parent: InodeId, name: string, mode: number, caller: Caller): Answer<Stat>;
+  /** FIFO, socket, device node or plain file: by the type bits of `mode`. */
+  mknod(parent: InodeId, name: string, mode: number, rdev: number, caller: Caller): Answer<Stat>;
+  symlink(parent: InodeId, name: string, target: string, caller: Caller): Answer<Stat>;
+  link(inode: InodeId, parent: InodeId, name: string): Answer<Stat>;
+  unlink(parent: InodeId, name: string): Answer<void>;
+  rmdir(parent: InodeId, name: string): Answer<void>;
+  rename(
+    parent: InodeId,
+    name: string,
+    newParent: InodeId,
+    newName: string,
+    flags: { noreplace: boolean; exchange: boolean },
+  ): Answer<void>;
+
+  open(inode: InodeId, flags: OpenFlags): Answer<FileHandle>;
+  read(handle: FileHandle, offset: number, length: number, signal?: AbortSignal): Answer<Uint8Array>;
+  /** @returns bytes written. With O_APPEND the offset is ignored. `killSuidgid` as in StatChange. */
+  write(
+    handle: FileHandle,
+    offset: number,
+    data: Uint8Array,
+    options?: { killSuidgid?: boolean },
+  ): Answer<number>;
+  /** At each close(): what was written is visible to every later open and survives kill -9. */
+  flush(handle: FileHandle): Answer<void>;
+  /** Durable against a power cut: content and name. */
+  fsync(handle: FileHandle, dataOnly: boolean): Answer<void>;
+  fsyncdir(inode: InodeId): Answer<void>;
+  release(handle: FileHandle): Answer<void>;
+
+  getxattr(inode: InodeId, name: string): Answer<Uint8Array>;
+  setxattr(
+    inode: InodeId,
+    name: string,
+    value: Uint8Array,
+    flags: { create: boolean; replace: boolean },
+  ): Answer<void>;
+  listxattr(inode: InodeId): Answer<string[]>;
+  removexattr(inode: InodeId, name: string): Answer<void>;
+
+  statfs(): Answer<{
+    blockSize: number;
+    blocks: number;
+    blocksFree: number;
+    blocksAvailable: number;
+    files: number;
+    filesFree: number;
+    nameMax: number;
+  }>;
+}

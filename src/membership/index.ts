@@ -1,0 +1,2 @@
+/** The network's shared notebook: members and their keys, declared configuration, presence. */
+export {};

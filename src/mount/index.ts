@@ -1,0 +1,2 @@
+/** The kernel's view: FUSE protocol, drivers, cache invalidation. */
+export {};

@@ -1,0 +1,2 @@
+/** Who should hold which chunk: plan, fetch, repair, evict. */
+export {};

@@ -1,0 +1,54 @@
+/**
+ * The embedded database, as everyone above sees it. Keys are UTF-8 strings in byte order, values are bytes.
+ * Several threads may open the same folder; each write batch is atomic and all batches have one order.
+ */
+export interface Table {
+  /** The value, valid until the next write on this thread (copy what must live longer), or undefined. */
+  get(key: string): Uint8Array | undefined;
+  has(key: string): boolean;
+  /** Keys `>= start` and `< end` in order (`reverse`: from `start` down to, without, `end`). */
+  range(options: {
+    start?: string;
+    end?: string;
+    limit?: number;
+    reverse?: boolean;
+  }): Iterable<{ key: string; value: Uint8Array }>;
+  keys(options: { start?: string; end?: string; limit?: number; reverse?: boolean }): Iterable<string>;
+  /** Entries, counted by the database. */
+  count(): number;
+}
+
+/** Inside a batch: reads see the batch's own writes. */
+export interface WritableTable extends Table {
+  put(key: string, value: Uint8Array): void;
+  remove(key: string): void;
+}
+
+export interface Batch {
+  table(name: string): WritableTable;
+}
+
+export interface Database {
+  /** A table for reading; it exists from the first use on. Names are fixed in the code that owns the table. */
+  table(name: string): Table;
+  /** Runs `work` as one atomic batch on this thread and returns when it is committed (not yet flushed):
+   *  readers of every thread that begin afterwards see it, and it survives the death of the process. If
+   *  `work` throws, nothing of it happened.
+   *  @throws WormholeError `full` when the disk is full; the database stays usable */
+  writeNow(work: (batch: Batch) => void): void;
+  /** Queues writes; they become one or several atomic batches, off this thread, in order. Resolves when they
+   *  are committed as in `writeNow`. */
+  write(puts: readonly Write[]): Promise<void>;
+  /** Resolves when everything committed so far survives a power cut. */
+  flush(): Promise<void>;
+  /** Forgets this thread's read snapshot, so that the next read sees what other threads committed. */
+  refresh(): void;
+  close(): Promise<void>;
+}
+
+/** One queued write; a missing value removes the key. */
+export interface Write {
+  table: string;
+  key: string;
+  value?: Uint8Array;
+}

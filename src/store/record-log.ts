@@ -1,0 +1,32 @@
+/**
+ * An append-only log of records in segment files: the journal of local operations, the log of the document's
+ * changes, the log of small chunks. Each record is framed with its length and a hash of its own.
+ */
+export interface RecordLog {
+  /** Number of the next record; numbers rise by one and never come again. */
+  readonly next: number;
+  /** Number of the oldest record that is kept. */
+  readonly first: number;
+  /** Bytes in all segments. */
+  readonly bytes: number;
+  /** Appends with one write() on this thread (about 8 µs for 4 KiB): it then survives the death of the process.
+   *  @returns the record's number
+   *  @throws WormholeError `full` (the log is as it was) or `io` (the log takes no further record) */
+  append(record: Uint8Array): number;
+  /** Resolves when every record appended so far survives a power cut. Concurrent calls share one fdatasync.
+   *  @throws WormholeError `io` for good once an fdatasync failed: never answered 0 afterwards (contract D7) */
+  sync(): Promise<void>;
+  /** The records from a number on, in order. */
+  read(from: number): Generator<{ number: number; record: Uint8Array }>;
+  /** Lets go of segments that hold only records below `number`. */
+  dropBefore(number: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What opening a log found. A torn tail is what a crash leaves and is cut off; damage before the tail is not. */
+export interface LogCondition {
+  /** Bytes cut off at the end of the last segment. */
+  tornBytes: number;
+  /** Set when a record before the tail is damaged: the log holds only what precedes it, and is read-only. */
+  damagedAt?: { segment: string; offset: number };
+}

@@ -1,0 +1,2 @@
+/** What two linked pods say to each other about the tree and about chunks. */
+export {};

@@ -1,0 +1,34 @@
+import type { Heads, InodeId, OpId, Registers } from '../schema.js';
+
+/** What the engine lets the indexer read of the document. */
+export interface RegisterReader {
+  /** All concurrent values of an inode's registers, or undefined when the document has no such inode. */
+  read(inode: InodeId): Registers | undefined;
+  /** Every inode of the document, for a rebuild. */
+  inodes(): Iterable<InodeId>;
+}
+
+/** What a batch of changes did to the visible tree. */
+export interface IndexChange {
+  inodes: InodeId[];
+  names: { parent: InodeId; name: string }[];
+}
+
+/** Keeps the index equal to the resolver's result for the document. Lives in the engine's worker. */
+export interface Indexer {
+  /** The heads that the index shows and the last journaled operation that is in it. Empty heads: no index yet. */
+  stamp(): { heads: Heads; seq: number };
+  /** One atomic batch: re-resolves the touched inodes and stamps the new heads. `times` gives the wall clock of
+   *  local operations by inode; everything else takes `time`. */
+  update(change: {
+    touched: Iterable<InodeId>;
+    heads: Heads;
+    seq: number;
+    time: bigint;
+    times?: ReadonlyMap<InodeId, bigint>;
+  }): IndexChange;
+  /** Throws the index away and builds it again from all registers, in batches. */
+  rebuild(stamp: { heads: Heads; seq: number; time: bigint }): void;
+  /** Where the losing value of a concurrent edit is shown, for making it real. */
+  shownConflict(inode: InodeId, version: OpId): { parent: InodeId; name: string } | undefined;
+}

@@ -1,0 +1,141 @@
+import type { Emitter } from '../base/index.js';
+import type { Attributes, Data, Heads, InodeId, Kind, OpId } from './schema.js';
+
+/** A visible inode, as readers see it. Objects are shared and must not be changed. */
+export interface Node {
+  id: InodeId;
+  kind: Exclude<Kind, 'link'>;
+  /** Bytes. */
+  size: number;
+  /** Nanoseconds since 1970. A folder's mtime and every ctime are this machine's own. */
+  mtime: bigint;
+  ctime: bigint;
+  /** Permission bits, 07777. */
+  mode: number;
+  uid: number;
+  gid: number;
+  /** Names of a file; for a folder 2 + its subfolders. */
+  nlink: number;
+  /** Content id of a file ('' when empty), target of a symlink, `major:minor` of a device, else ''. */
+  content: string;
+  xattrs: { readonly [name: string]: Uint8Array };
+  /** Parent and visible name of the inode itself (of its first name, where it has several). */
+  parent: InodeId;
+  name: string;
+  /** Operation ids of the data values that a write at this name replaces. */
+  versions: readonly OpId[];
+  /** Set when this is the losing value of a concurrent edit, shown beside the winner. */
+  conflictOf?: InodeId;
+}
+
+export interface Entry {
+  name: string;
+  inode: InodeId;
+  kind: Node['kind'];
+}
+
+export interface TreeEvents extends Record<string, unknown> {
+  /** Remote changes have landed in the index: what the kernel must forget. `names`: folder and entry. */
+  changed: { inodes: InodeId[]; names: { parent: InodeId; name: string }[] };
+  /** The document reached these heads, durably (local groups and remote batches alike). */
+  advanced: { heads: Heads };
+  /** Changes of this pod, durable here, to be pushed to peers. */
+  changes: { changes: Uint8Array[]; heads: Heads };
+  /** The engine's worker died or was restarted; the tree goes on serving from the index. */
+  engine: { state: 'loading' | 'ready' | 'failed'; reason?: string };
+}
+
+/**
+ * Names by CRDT. Reads and operations are synchronous, answered from the index and the operations that are
+ * not yet in it; what an operation returned is seen by every later read. Operations are journaled before they
+ * return (they survive the death of the process) and reach the document in groups.
+ *
+ * Operations throw WormholeError with the code whose errno POSIX asks for: `not-found`, `exists`, `not-empty`,
+ * `not-a-directory`, `is-a-directory`, `invalid` (rename into its own subtree), `name-too-long`, `bad-name`,
+ * `full`, `read-only`. Permissions are the kernel's business (default_permissions).
+ */
+export interface Tree {
+  readonly events: Emitter<TreeEvents>;
+
+  node(id: InodeId): Node | undefined;
+  /** The entry's inode, or undefined. */
+  lookup(parent: InodeId, name: string): Node | undefined;
+  /** Entries in a stable order, after the given name (exclusive), at most `limit`. */
+  list(parent: InodeId, after: string | undefined, limit: number): Entry[];
+  /** Walks `/a/b` from the root; undefined where a part is missing. Symlinks are not followed. */
+  resolvePath(path: string): Node | undefined;
+  /** The path of an inode, for messages and commands. */
+  pathOf(id: InodeId): string;
+
+  create(
+    parent: InodeId,
+    name: string,
+    data: Omit<Data, 'mtime'> & { mtime?: bigint },
+    attributes: Attributes,
+  ): Node;
+  /** A further name of a file. */
+  link(inode: InodeId, parent: InodeId, name: string): Node;
+  /** Removes a name; the inode is returned as it was, and `gone` tells whether that was its last name. */
+  unlink(parent: InodeId, name: string): { node: Node; gone: boolean };
+  rmdir(parent: InodeId, name: string): Node;
+  /** POSIX rename, with `noreplace` and `exchange`. Renaming a file over a file keeps the target's inode id for
+   *  others: d(target) = d(source), source deleted. `replaced`: the node that lost its last name. `moved`: the
+   *  inode that is at the new name afterwards (may differ from the source's). */
+  rename(
+    parent: InodeId,
+    name: string,
+    newParent: InodeId,
+    newName: string,
+    flags?: { noreplace?: boolean; exchange?: boolean },
+  ): { moved: Node; replaced?: Node };
+  /** Publishes content: `replaces` are the versions that the writer had opened. */
+  setData(
+    inode: InodeId,
+    data: { size: number; mtime: bigint; content: string },
+    replaces: readonly OpId[],
+  ): Node;
+  /** Merges into the attributes; `undefined` leaves as is, `xattrs` replaces the whole set, `mtime: null` clears. */
+  setAttributes(
+    inode: InodeId,
+    change: {
+      mode?: number;
+      uid?: number;
+      gid?: number;
+      mtime?: bigint | null;
+      xattrs?: { [name: string]: Uint8Array };
+    },
+  ): Node;
+
+  /** Resolves when everything returned so far survives a power cut here (one fdatasync of the journal). */
+  flush(): Promise<void>;
+  /** Resolves when everything returned so far is in the document and durable; with its heads. */
+  commit(): Promise<Heads>;
+
+  /** The heads that are durable here; empty while the document loads. */
+  heads(): Heads;
+  /** True when the document here has all of `heads`. */
+  contains(heads: Heads): Promise<boolean>;
+  counts(): {
+    files: number;
+    directories: number;
+    bytes: number;
+    conflicts: number;
+    pendingOperations: number;
+  };
+  /** All distinct (inode, content id, size) of files, in a stable order, for placement; resumable after an inode. */
+  contents(after: InodeId | undefined, limit: number): { inode: InodeId; content: string; size: number }[];
+
+  /** Anti-entropy with one peer, by Automerge's sync protocol; the state per peer is kept. */
+  sync: {
+    /** The next message for the peer, or undefined when there is nothing to say now. */
+    generate(peer: string): Promise<Uint8Array | undefined>;
+    /** @throws WormholeError `protocol` when the message is not valid; nothing was applied */
+    receive(peer: string, message: Uint8Array): Promise<void>;
+    /** Pushed changes of a peer; those whose dependencies are missing wait for anti-entropy.
+     *  Resolves, when they are durable, with the heads to acknowledge. */
+    apply(changes: readonly Uint8Array[]): Promise<Heads>;
+    /** Forgets the conversation (the link is gone), keeps what the peer is known to have. */
+    disconnect(peer: string): Promise<void>;
+  };
+  close(): Promise<void>;
+}
