@@ -1,2 +1,5 @@
-/** `wormhole.yaml` and `pod.yaml` to a checked, typed configuration; two configurations to a list of differences. */
-export {};
+/** `wormhole.yaml` to a checked, typed Config; two Configs to a list of differences. */
+export * from './network-config.js';
+export * from './pod-config.js';
+export { type Problem, type ProblemCode, pictureOf, positionOf, type Reading } from './problem.js';
+export { formatSize, parseDuration, parseRate, parseSize } from './units.js';
