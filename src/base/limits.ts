@@ -20,6 +20,10 @@ export const LIMITS = {
   groupOperationsMax: 256,
   /** After close() a power cut loses nothing older than this (contract D2). */
   closeDurableWithinMs: 5_000,
+  /** A file that is held open and written is published this often. */
+  publishIntervalMs: 5_000,
+  /** Pause before a failed publication is tried again. */
+  publishRetryMs: 2_000,
   inviteLifetimeMs: 10 * 60 * 1000,
   /** A read whose chunk no reachable pod holds ends with EIO after this. */
   fetchTimeoutMs: 30_000,

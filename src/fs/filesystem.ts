@@ -53,6 +53,20 @@ export interface StatChange {
   killSuidgid?: boolean;
 }
 
+/** As statfs(2) tells it. */
+export interface DiskSpace {
+  /** Bytes. */
+  blockSize: number;
+  /** Blocks of that size. */
+  blocks: number;
+  blocksFree: number;
+  blocksAvailable: number;
+  /** Inodes. */
+  files: number;
+  filesFree: number;
+  nameMax: number;
+}
+
 /** What the kernel cached and must forget; `mount/` is one, the daemon hands it in. */
 export interface Invalidator {
   /** Attributes and pages of an inode. */
@@ -121,13 +135,5 @@ export interface FileSystem {
   listxattr(inode: InodeId): Answer<string[]>;
   removexattr(inode: InodeId, name: string): Answer<void>;
 
-  statfs(): Answer<{
-    blockSize: number;
-    blocks: number;
-    blocksFree: number;
-    blocksAvailable: number;
-    files: number;
-    filesFree: number;
-    nameMax: number;
-  }>;
+  statfs(): Answer<DiskSpace>;
 }

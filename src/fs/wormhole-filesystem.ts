@@ -1,0 +1,474 @@
+import { statfs } from 'node:fs/promises';
+import { type Clock, LIMITS, type Log, WormholeError } from '../base/index.js';
+import type { ContentStore, OpenContent } from '../content/index.js';
+import type { Attributes, Entry, InodeId, Node, Tree } from '../tree/index.js';
+import { then } from './answer.js';
+import { checkXattrName, withoutXattr, withXattr } from './extended-attributes.js';
+import type {
+  Answer,
+  Caller,
+  DiskSpace,
+  FileHandle,
+  FileSystem,
+  Invalidator,
+  OpenFlags,
+  Stat,
+  StatChange,
+} from './filesystem.js';
+import { LocalIds } from './local-ids.js';
+import { type OpenFile, OpenFiles } from './open-files.js';
+import { kindOfMode, statOf, TYPE_MASK, unpackDevice } from './stat.js';
+
+export interface FileSystemOptions {
+  tree: Tree;
+  content: ContentStore;
+  /** Told of remote changes, after the tree shows them. */
+  invalidator: Invalidator;
+  /** A folder of the disk that holds the store, for statfs. */
+  storeFolder: string;
+  clock: Clock;
+  log: Log;
+  /** A file that is held open and written is published this often. */
+  publishIntervalMs?: number;
+}
+
+/** The file system with what the daemon needs beside the kernel's operations. */
+export interface WormholeFileSystem extends FileSystem {
+  /** Files whose content is not yet in the document. */
+  unpublished(): number;
+  /** Resolves when everything closed so far is published. */
+  publishAll(signal?: AbortSignal): Promise<void>;
+  /** The last failure of a publication, until one succeeds. */
+  failure(): string | undefined;
+  close(): Promise<void>;
+}
+
+interface Handle {
+  file: OpenFile;
+  flags: OpenFlags;
+}
+
+const SET_ID_BITS = 0o6000;
+const SET_GROUP_ID = 0o2000;
+
+/** Joins tree and content; takes up what an earlier process staged and could not publish. */
+export function openFileSystem(options: FileSystemOptions): WormholeFileSystem {
+  return new TreeFileSystem(options);
+}
+
+class TreeFileSystem implements WormholeFileSystem {
+  private readonly tree: Tree;
+  private readonly clock: Clock;
+  private readonly options: FileSystemOptions;
+  private readonly files: OpenFiles;
+  private readonly ids = new LocalIds();
+  private readonly handles = new Map<FileHandle, Handle>();
+  /** Open files without a name, by local id. */
+  private readonly orphans = new Map<InodeId, OpenFile>();
+  private readonly stopListening: () => void;
+  private nextHandle = 1;
+
+  constructor(options: FileSystemOptions) {
+    this.options = options;
+    this.tree = options.tree;
+    this.clock = options.clock;
+    this.files = new OpenFiles({
+      tree: options.tree,
+      content: options.content,
+      clock: options.clock,
+      log: options.log,
+      publishIntervalMs: options.publishIntervalMs ?? LIMITS.publishIntervalMs,
+      retryMs: LIMITS.publishRetryMs,
+    });
+    this.stopListening = this.tree.events.on('changed', (change) => this.remoteChange(change));
+    this.recover();
+  }
+
+  // ---- names
+
+  lookup(parent: InodeId, name: string): Answer<Stat | undefined> {
+    const node = this.tree.lookup(this.treeId(parent), name);
+    return node === undefined ? undefined : this.statNode(node);
+  }
+
+  stat(inode: InodeId): Answer<Stat> {
+    return this.statNode(this.node(inode), inode);
+  }
+
+  readlink(inode: InodeId): string {
+    const node = this.node(inode);
+    if (node.kind !== 'symlink') throw new WormholeError('invalid', `${node.name} is not a symbolic link`);
+    return node.content;
+  }
+
+  list(inode: InodeId, after: string | undefined, limit: number): Entry[] {
+    return this.tree
+      .list(this.treeId(inode), after, limit)
+      .map((entry) => ({ ...entry, inode: this.ids.local(entry.inode) }));
+  }
+
+  create(
+    parent: InodeId,
+    name: string,
+    mode: number,
+    flags: OpenFlags,
+    caller: Caller,
+  ): Answer<{ stat: Stat; handle: FileHandle }> {
+    const node = this.make(parent, name, 'file', mode, '', caller);
+    const handle = this.openNode(node, flags);
+    return { stat: this.statNode(node), handle };
+  }
+
+  mkdir(parent: InodeId, name: string, mode: number, caller: Caller): Answer<Stat> {
+    return this.statNode(this.make(parent, name, 'directory', mode, '', caller));
+  }
+
+  mknod(parent: InodeId, name: string, mode: number, rdev: number, caller: Caller): Answer<Stat> {
+    const kind = kindOfMode(mode);
+    if (kind === undefined || kind === 'directory' || kind === 'symlink') {
+      throw new WormholeError('invalid', `mknod cannot make type ${(mode & TYPE_MASK).toString(8)}`);
+    }
+    const { major, minor } = unpackDevice(rdev);
+    const content = kind === 'character' || kind === 'block' ? `${major}:${minor}` : '';
+    return this.statNode(this.make(parent, name, kind, mode, content, caller));
+  }
+
+  symlink(parent: InodeId, name: string, target: string, caller: Caller): Answer<Stat> {
+    if (Buffer.byteLength(target) > LIMITS.symlinkTargetBytesMax) {
+      throw new WormholeError('name-too-long', 'the target of a symbolic link is longer than 4,095 bytes');
+    }
+    return this.statNode(this.make(parent, name, 'symlink', 0o777, target, caller));
+  }
+
+  link(inode: InodeId, parent: InodeId, name: string): Answer<Stat> {
+    return this.statNode(this.tree.link(this.treeId(inode), this.treeId(parent), name));
+  }
+
+  unlink(parent: InodeId, name: string): void {
+    const { node, gone } = this.tree.unlink(this.treeId(parent), name);
+    if (gone) this.orphan(node);
+  }
+
+  rmdir(parent: InodeId, name: string): void {
+    this.tree.rmdir(this.treeId(parent), name);
+  }
+
+  rename(
+    parent: InodeId,
+    name: string,
+    newParent: InodeId,
+    newName: string,
+    flags: { noreplace: boolean; exchange: boolean },
+  ): Answer<void> {
+    const [from, to] = [this.treeId(parent), this.treeId(newParent)];
+    const source = this.tree.lookup(from, name);
+    const target = flags.exchange ? undefined : this.tree.lookup(to, newName);
+    const file = source === undefined ? undefined : this.files.get(source.id);
+    // "Write a temporary file, rename it over": peers must never see the name with content that is still to
+    // be published (contract D4).
+    const published = target !== undefined && file !== undefined ? this.files.published(file) : undefined;
+    return then(published, () => this.renameNow(from, name, to, newName, flags));
+  }
+
+  private renameNow(
+    from: InodeId,
+    name: string,
+    to: InodeId,
+    newName: string,
+    flags: { noreplace: boolean; exchange: boolean },
+  ): void {
+    const source = this.tree.lookup(from, name);
+    const file = source === undefined ? undefined : this.files.get(source.id);
+    const { moved, replaced } = this.tree.rename(from, name, to, newName, flags);
+    const local = source === undefined ? moved.id : this.ids.local(source.id);
+    if (replaced !== undefined) this.orphan(replaced);
+    if (source === undefined || moved.id === source.id) return;
+    if (file !== undefined) this.files.becameTarget(file, moved);
+    this.ids.replaced(local, moved.id);
+  }
+
+  // ---- attributes
+
+  setStat(inode: InodeId, change: StatChange, handle?: FileHandle): Answer<Stat> {
+    const node = this.node(inode, handle);
+    const resized = change.size === undefined ? undefined : this.resize(inode, node, change.size, handle);
+    return then(resized, () => {
+      this.setAttributes(inode, this.node(inode, handle), change, handle);
+      return this.statNode(this.node(inode, handle), inode, handle);
+    });
+  }
+
+  private setAttributes(inode: InodeId, node: Node, change: StatChange, handle?: FileHandle): void {
+    const attributes: Parameters<Tree['setAttributes']>[1] = {};
+    if (change.mode !== undefined) attributes.mode = change.mode & 0o7777;
+    else if (change.killSuidgid === true && node.kind === 'file' && (node.mode & SET_ID_BITS) !== 0) {
+      attributes.mode = withoutSetIds(node.mode);
+    }
+    if (change.uid !== undefined) attributes.uid = change.uid;
+    if (change.gid !== undefined) attributes.gid = change.gid;
+    if (change.mtime !== undefined) {
+      const mtime = change.mtime === 'now' ? this.clock.wallNs() : change.mtime;
+      const file = this.fileOf(inode, handle);
+      // A content that is yet to be published takes the time with it, or its publication would undo utimens.
+      if (file?.content.dirty === true || file?.publication !== undefined) file.mtime = mtime;
+      attributes.mtime = mtime;
+    }
+    const file = this.fileOf(inode, handle);
+    if (file?.orphan !== undefined) {
+      file.orphan = { ...file.orphan, ...definedOnly(attributes), ctime: this.clock.wallNs() };
+    } else if (Object.keys(attributes).length > 0) {
+      this.tree.setAttributes(node.id, attributes);
+    }
+  }
+
+  private resize(inode: InodeId, node: Node, size: number, handle?: FileHandle): Answer<void> {
+    if (node.kind === 'directory') throw new WormholeError('is-a-directory', `${node.name} is a folder`);
+    if (node.kind !== 'file') throw new WormholeError('invalid', `${node.name} has no content to cut`);
+    const open = this.fileOf(inode, handle);
+    if (open !== undefined && open.handles > 0) return this.cut(open, size);
+    const file = this.files.acquire(node);
+    return then(this.cut(file, size), () => this.files.release(file));
+  }
+
+  private cut(file: OpenFile, size: number): Answer<void> {
+    if (file.content.size === size && !file.content.dirty) {
+      // POSIX marks the times even when nothing is cut; the content stays as it is.
+      this.tree.setAttributes(file.inode, { mtime: this.clock.wallNs() });
+      return;
+    }
+    return then(file.content.truncate(size), () => this.files.touched(file));
+  }
+
+  getxattr(inode: InodeId, name: string): Uint8Array {
+    checkXattrName(name);
+    const value = this.node(inode).xattrs[name];
+    if (value === undefined) throw new WormholeError('no-attribute', `${name} is not set`);
+    return value;
+  }
+
+  setxattr(
+    inode: InodeId,
+    name: string,
+    value: Uint8Array,
+    flags: { create: boolean; replace: boolean },
+  ): void {
+    const node = this.node(inode);
+    this.tree.setAttributes(node.id, { xattrs: withXattr(node.xattrs, name, value, flags) });
+  }
+
+  listxattr(inode: InodeId): string[] {
+    return Object.keys(this.node(inode).xattrs);
+  }
+
+  removexattr(inode: InodeId, name: string): void {
+    const node = this.node(inode);
+    this.tree.setAttributes(node.id, { xattrs: withoutXattr(node.xattrs, name) });
+  }
+
+  // ---- content
+
+  open(inode: InodeId, flags: OpenFlags): Answer<FileHandle> {
+    const node = this.node(inode);
+    if (node.kind === 'directory') throw new WormholeError('is-a-directory', `${node.name} is a folder`);
+    const handle = this.openNode(node, flags);
+    if (!flags.truncate) return handle;
+    const { file } = this.handle(handle);
+    return then(this.cut(file, 0), () => handle);
+  }
+
+  read(handle: FileHandle, offset: number, length: number, signal?: AbortSignal): Answer<Uint8Array> {
+    return this.handle(handle).file.content.read(offset, length, signal);
+  }
+
+  write(
+    handle: FileHandle,
+    offset: number,
+    data: Uint8Array,
+    options?: { killSuidgid?: boolean },
+  ): Answer<number> {
+    const { file, flags } = this.handle(handle);
+    const at = flags.append ? file.content.size : offset;
+    return then(file.content.write(at, data), () => {
+      this.files.touched(file);
+      if (options?.killSuidgid === true) this.dropSetIds(file);
+      return flags.sync ? then(this.makeDurable(file), () => data.length) : data.length;
+    });
+  }
+
+  flush(handle: FileHandle): Answer<void> {
+    return this.files.save(this.handle(handle).file);
+  }
+
+  fsync(handle: FileHandle): Answer<void> {
+    return this.makeDurable(this.handle(handle).file);
+  }
+
+  async fsyncdir(): Promise<void> {
+    await this.tree.flush();
+  }
+
+  release(handle: FileHandle): Answer<void> {
+    const { file } = this.handle(handle);
+    this.handles.delete(handle);
+    if (file.orphan !== undefined && file.handles === 1) this.orphans.delete(this.orphanId(file));
+    return this.files.release(file);
+  }
+
+  async statfs(): Promise<DiskSpace> {
+    const disk = await statfs(this.options.storeFolder);
+    const counts = this.tree.counts();
+    const used = counts.files + counts.directories;
+    return {
+      blockSize: disk.bsize,
+      blocks: disk.blocks,
+      blocksFree: disk.bfree,
+      blocksAvailable: disk.bavail,
+      files: used + disk.ffree,
+      filesFree: disk.ffree,
+      nameMax: LIMITS.nameBytesMax,
+    };
+  }
+
+  // ---- for the daemon
+
+  unpublished(): number {
+    return this.files.unpublished();
+  }
+
+  publishAll(signal?: AbortSignal): Promise<void> {
+    return this.files.publishAll(signal);
+  }
+
+  failure(): string | undefined {
+    return this.files.failure;
+  }
+
+  async close(): Promise<void> {
+    this.stopListening();
+    await this.files.close();
+  }
+
+  // ---- helpers
+
+  private make(
+    parent: InodeId,
+    name: string,
+    kind: Node['kind'],
+    mode: number,
+    content: string,
+    caller: Caller,
+  ): Node {
+    const folder = this.node(parent);
+    const inherits = (folder.mode & SET_GROUP_ID) !== 0;
+    const gid = inherits ? folder.gid : caller.gid;
+    const attributes: Attributes = {};
+    if (caller.uid !== 0) attributes.uid = caller.uid;
+    if (gid !== 0) attributes.gid = gid;
+    const bits = (mode & 0o7777) | (inherits && kind === 'directory' ? SET_GROUP_ID : 0);
+    const size = kind === 'symlink' ? Buffer.byteLength(content) : 0;
+    return this.tree.create(folder.id, name, { kind, size, content, mode: bits }, attributes);
+  }
+
+  /** The inode's last name went away; it lives on while it is open. */
+  private orphan(node: Node): void {
+    const local = this.ids.local(node.id);
+    const file = this.files.orphaned(node.id, node);
+    if (file !== undefined && file.handles > 0) this.orphans.set(local, file);
+  }
+
+  private orphanId(file: OpenFile): InodeId {
+    for (const [local, orphan] of this.orphans) if (orphan === file) return local;
+    return file.inode;
+  }
+
+  private openNode(node: Node, flags: OpenFlags): FileHandle {
+    const handle = this.nextHandle++;
+    this.handles.set(handle, { file: this.files.acquire(node), flags });
+    return handle;
+  }
+
+  private makeDurable(file: OpenFile): Promise<void> {
+    return Promise.all([file.content.sync(), this.tree.flush()]).then(() => {});
+  }
+
+  private dropSetIds(file: OpenFile): void {
+    const node = file.orphan ?? this.tree.node(file.inode);
+    if (node === undefined || (node.mode & SET_ID_BITS) === 0) return;
+    const mode = withoutSetIds(node.mode);
+    if (file.orphan !== undefined) file.orphan = { ...file.orphan, mode };
+    else this.tree.setAttributes(file.inode, { mode });
+  }
+
+  private handle(handle: FileHandle): Handle {
+    const found = this.handles.get(handle);
+    if (found === undefined) throw new WormholeError('bad-handle', 'this file is not open');
+    return found;
+  }
+
+  private treeId(local: InodeId): InodeId {
+    const tree = this.ids.tree(local);
+    if (tree === undefined) throw new WormholeError('not-found', 'this inode has been replaced');
+    return tree;
+  }
+
+  /** The open file that a local id stands for, also when its last name is gone. */
+  private fileOf(local: InodeId, handle?: FileHandle): OpenFile | undefined {
+    const byHandle = handle === undefined ? undefined : this.handles.get(handle)?.file;
+    if (byHandle !== undefined) return byHandle;
+    const tree = this.ids.tree(local);
+    return (tree === undefined ? undefined : this.files.get(tree)) ?? this.orphans.get(local);
+  }
+
+  private node(local: InodeId, handle?: FileHandle): Node {
+    const orphan = this.fileOf(local, handle)?.orphan;
+    if (orphan !== undefined) return orphan;
+    const tree = this.ids.tree(local);
+    const node = tree === undefined ? undefined : this.tree.node(tree);
+    if (node === undefined) throw new WormholeError('not-found', 'this inode is gone');
+    return node;
+  }
+
+  private statNode(node: Node, local = this.ids.local(node.id), handle?: FileHandle): Stat {
+    const file = node.kind === 'file' ? this.fileOf(local, handle) : undefined;
+    if (file === undefined) return statOf(local, node);
+    return statOf(local, node, { size: file.content.size, mtime: file.mtime, ctime: file.mtime });
+  }
+
+  private remoteChange(change: { inodes: InodeId[]; names: { parent: InodeId; name: string }[] }): void {
+    const { invalidator } = this.options;
+    for (const { parent, name } of change.names) invalidator.entry(this.ids.local(parent), name);
+    for (const inode of change.inodes) {
+      const node = this.tree.node(inode);
+      const file = this.files.refresh(inode, node);
+      if (file?.orphan !== undefined && file.handles > 0) this.orphans.set(this.ids.local(inode), file);
+      invalidator.inode(this.ids.local(inode));
+    }
+  }
+
+  private recover(): void {
+    for (const { key, content } of this.options.content.recovered()) {
+      const node = this.tree.node(key);
+      if (node !== undefined && node.kind === 'file') this.files.adopt(node, content);
+      else this.discard(key, content);
+    }
+  }
+
+  /** The file was unlinked before its writer could close it: nothing of it was to be kept. */
+  private discard(key: string, content: OpenContent): void {
+    this.options.log.info('dropping staged bytes of a file that was deleted', { inode: key });
+    Promise.resolve(content.close(true)).catch((error) =>
+      this.options.log.error('dropping staged bytes failed', { inode: key, error }),
+    );
+  }
+}
+
+/** Set-group-id without group execution means mandatory locking and stays, as in chown(2). */
+function withoutSetIds(mode: number): number {
+  const groupExecutes = (mode & 0o010) !== 0;
+  return mode & ~0o4000 & (groupExecutes ? ~0o2000 : ~0);
+}
+
+function definedOnly(change: Parameters<Tree['setAttributes']>[1]): Partial<Node> {
+  const { mtime, ...rest } = change;
+  return { ...rest, ...(typeof mtime === 'bigint' ? { mtime } : {}) };
+}
