@@ -103,9 +103,12 @@ export interface RegisterWrite {
   l?: Location;
   d?: Data;
   a?: Attributes;
-  /** Delete: the engine writes a tombstone that saw `saw` and this pod's own values. */
+  /** Delete: `saw` holds every value of `l` and `d` known at the time, `replaces` only those of `d` shown at the
+   *  removed name (absent: all). A value in `saw` alone (a losing value shown beside) is made a real inode; one
+   *  in neither was not seen, and keeps the inode alive. The tombstone sees this pod's own values too. */
   x?: { saw: OpId[] };
-  /** Values of `d` that this write means to replace or remove (those the user saw at this very name). */
+  /** Values of `d` that this write means to replace or remove (those the user saw at this very name: the
+   *  node's `versions`). Values of this pod that were not yet echoed have no known id and need not be named. */
   replaces?: OpId[];
 }
 
@@ -113,6 +116,9 @@ export interface RegisterWrite {
 export interface Operation {
   /** Number of its record in the journal. */
   seq: number;
+  /** The last operation that had been echoed when this one was made: this pod's values above it were pending,
+   *  so this operation saw them without knowing their ids. */
+  seen: number;
   /** Wall clock, nanoseconds: becomes ctime and the folders' mtime here; decides nothing. */
   time: bigint;
   writes: RegisterWrite[];
