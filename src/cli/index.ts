@@ -1,2 +1,25 @@
 /** `wh`: one file a command; asks the daemon, prints. */
-export {};
+import Down from './commands/down.js';
+import Inspect from './commands/inspect.js';
+import Invite from './commands/invite.js';
+import Join from './commands/join.js';
+import List from './commands/ls.js';
+import New from './commands/new.js';
+import Pods from './commands/pods.js';
+import StatusCommand from './commands/status.js';
+import Sync from './commands/sync.js';
+import Up from './commands/up.js';
+
+/** Name → command, as oclif's explicit strategy reads them. */
+export const COMMANDS = {
+  new: New,
+  invite: Invite,
+  join: Join,
+  up: Up,
+  down: Down,
+  status: StatusCommand,
+  pods: Pods,
+  ls: List,
+  inspect: Inspect,
+  sync: Sync,
+};

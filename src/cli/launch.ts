@@ -1,0 +1,65 @@
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { type ErrorCode, errorFrom, WormholeError } from '../base/index.js';
+import type { PodPaths } from '../daemon/home.js';
+import type { DaemonOrder, DaemonReady } from '../daemon/order.js';
+
+const DAEMON = fileURLToPath(new URL('../daemon/main.js', import.meta.url));
+/** The mount's own calls and the store's share libuv's pool; with the default of 4 they could block each other. */
+const THREAD_POOL_SIZE = '16';
+
+/**
+ * Starts a daemon that outlives this command, and waits until it serves.
+ * @param foreground keeps it in this process group with its log on this terminal, and resolves when it ends
+ * @throws WormholeError what the daemon says when it cannot start
+ */
+export async function launchDaemon(
+  paths: PodPaths,
+  order: DaemonOrder,
+  foreground = false,
+): Promise<DaemonReady> {
+  mkdirSync(paths.folder, { recursive: true, mode: 0o700 });
+  const log = foreground ? undefined : openSync(paths.log, 'a', 0o600);
+  const child = spawn(process.execPath, ['--enable-source-maps', DAEMON, JSON.stringify(order)], {
+    detached: !foreground,
+    // Never a folder of the mount: the daemon would wait for itself.
+    cwd: '/',
+    env: { ...process.env, UV_THREADPOOL_SIZE: process.env['UV_THREADPOOL_SIZE'] ?? THREAD_POOL_SIZE },
+    stdio: ['ignore', log ?? 'inherit', log ?? 'inherit', 'pipe'],
+  });
+  if (log !== undefined) closeSync(log);
+  const ready = await firstWord(child.stdio[3] as Readable, paths);
+  if (!foreground) {
+    child.unref();
+    return ready;
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
+  const code = await new Promise<number | null>((resolve) => child.on('exit', resolve));
+  if (code !== 0)
+    throw new WormholeError('internal', `the daemon ended with code ${code}: see its log above.`);
+  return ready;
+}
+
+/** The daemon writes one line on descriptor 3: that it serves, or why not. */
+function firstWord(pipe: Readable, paths: PodPaths): Promise<DaemonReady> {
+  return new Promise((resolve, reject) => {
+    const lines = createInterface({ input: pipe });
+    let said = false;
+    lines.on('line', (line) => {
+      said = true;
+      const word = JSON.parse(line) as
+        | { ready: DaemonReady }
+        | { error: { code: ErrorCode; message: string } };
+      if ('error' in word) reject(errorFrom(word.error));
+      else resolve(word.ready);
+      pipe.destroy();
+    });
+    lines.on('close', () => {
+      if (!said)
+        reject(new WormholeError('internal', `the daemon ended before it served: see ${paths.log}.`));
+    });
+  });
+}

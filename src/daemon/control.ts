@@ -1,0 +1,189 @@
+import { closeSync, openSync } from 'node:fs';
+import { request } from 'node:http';
+import { basename, dirname } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type ErrorCode, errorFrom, WormholeError } from '../base/index.js';
+
+/** Roles as the declaration names them. */
+export type Role = 'storage' | 'portal';
+
+export interface PodStatus {
+  name: string;
+  id: string;
+  role: Role;
+  /** `self`, `up` or `down`. */
+  link: 'self' | 'up' | 'down';
+  /** `host:port` of the link, or null. */
+  address: string | null;
+  /** ISO 8601, or null when never. */
+  lastSeen: string | null;
+  /** Free bytes for the store, as last heard, or null. */
+  free: number | null;
+}
+
+/** A task that goes on in the background. */
+export interface Work {
+  name: string;
+  /** Units are files, chunks or bytes, as `unit` says. */
+  done: number;
+  total: number;
+  unit: string;
+  /** Seconds until it is done at the present rate, or null. */
+  eta: number | null;
+  /** Why it does not get on, or null. */
+  problem: string | null;
+}
+
+export interface Status {
+  network: string;
+  pod: string;
+  mount: string;
+  /** `stopped` comes from `wh` itself when no daemon answers. */
+  state: 'running' | 'loading' | 'degraded' | 'stopped';
+  posture: 'favourable' | 'mixed' | 'critical';
+  pods: PodStatus[];
+  files: number;
+  bytes: number;
+  unpublished: number;
+  underReplicated: number;
+  conflicts: number;
+  work: Work[];
+  /** What needs a person's eye, each with its cure. */
+  warnings: string[];
+}
+
+export type FileState = 'here' | 'cached' | 'partly' | 'remote' | 'pinned';
+
+export interface Inspection {
+  path: string;
+  kind: string;
+  size: number;
+  state: FileState;
+  copies: { wanted: number; held: number };
+  /** Names of the pods that hold all of it, as they said just now. */
+  holders: string[];
+  /** Content id and chunks. */
+  content: string;
+  chunks: { id: string; length: number; here: boolean }[];
+  versions: { version: string; time: string; size: number }[];
+  /** Path of the file that this one is in conflict with, or null. */
+  conflict: string | null;
+  pinned: boolean;
+}
+
+export interface Listed {
+  name: string;
+  kind: string;
+  mode: number;
+  size: number;
+  /** ISO 8601. */
+  mtime: string;
+  state: FileState | null;
+  copies: { wanted: number; held: number } | null;
+}
+
+export interface PodDetails extends PodStatus {
+  /** The id in groups with check characters, for comparing by eye. */
+  key: string;
+  capacity: number | null;
+  addedBy: string | null;
+  roundTripMs: number | null;
+}
+
+export interface SyncResult {
+  /** True when all that was asked for holds. */
+  done: boolean;
+  /** Why not, when not. */
+  reason: string | null;
+  copies: number | null;
+}
+
+/** Every call of the control socket: its arguments and its result. */
+export interface ControlCalls {
+  status: { arguments: Record<string, never>; result: Status };
+  pods: { arguments: Record<string, never>; result: PodDetails[] };
+  invite: {
+    arguments: { role: Role; lifetimeMs: number };
+    result: { code: string; expires: string };
+  };
+  sync: { arguments: { copies: number | null; timeoutMs: number | null }; result: SyncResult };
+  inspect: { arguments: { path: string }; result: Inspection };
+  list: { arguments: { path: string }; result: Listed[] };
+  stop: { arguments: Record<string, never>; result: { stopped: true } };
+}
+
+export type ControlName = keyof ControlCalls;
+
+/** A line of an answer: any number of progress lines, then a result or an error. */
+export type ControlLine =
+  | { progress: string }
+  | { result: unknown }
+  | { error: { code: ErrorCode; message: string } };
+
+/** Thrown when nobody listens: the daemon is not running. */
+export const NOT_RUNNING: ErrorCode = 'closed';
+
+/**
+ * A path to a socket that is short enough for the kernel (108 bytes), whatever the folder is called: through
+ * an open descriptor of the folder. Call `done` once bound or connected.
+ */
+export function shortSocketPath(path: string): { path: string; done(): void } {
+  if (Buffer.byteLength(path) < 100) return { path, done: () => {} };
+  const descriptor = openSync(dirname(path), 'r');
+  return {
+    path: `/proc/self/fd/${descriptor}/${basename(path)}`,
+    done: () => closeSync(descriptor),
+  };
+}
+
+/**
+ * Asks a daemon.
+ * @param onProgress gets a line for people now and then during long calls
+ * @throws WormholeError `closed` when no daemon listens, else what the daemon says
+ */
+export function callDaemon<Name extends ControlName>(
+  socket: string,
+  name: Name,
+  args: ControlCalls[Name]['arguments'],
+  options: { onProgress?: (line: string) => void; signal?: AbortSignal } = {},
+): Promise<ControlCalls[Name]['result']> {
+  return new Promise((resolve, reject) => {
+    const short = shortSocketPath(socket);
+    const { signal } = options;
+    const call = request(
+      {
+        socketPath: short.path,
+        method: 'POST',
+        path: `/${name}`,
+        ...(signal === undefined ? {} : { signal }),
+      },
+      (response) => {
+        let ended = false;
+        const lines = createInterface({ input: response });
+        lines.on('line', (text) => {
+          const line = JSON.parse(text) as ControlLine;
+          if ('progress' in line) return options.onProgress?.(line.progress);
+          ended = true;
+          if ('error' in line) reject(errorFrom(line.error));
+          else resolve(line.result as ControlCalls[Name]['result']);
+        });
+        lines.on('close', () => {
+          if (!ended)
+            reject(
+              new WormholeError('io', 'the daemon ended before it answered: see `wh status` and its log.'),
+            );
+        });
+        response.on('error', () => lines.close());
+      },
+    );
+    call.on('socket', (connection) => connection.once('connect', short.done).once('error', short.done));
+    call.on('error', (cause) => {
+      const code = (cause as NodeJS.ErrnoException).code;
+      if (signal?.aborted === true) reject(new WormholeError('interrupted', 'cancelled.'));
+      else if (code === 'ENOENT' || code === 'ECONNREFUSED') {
+        reject(new WormholeError(NOT_RUNNING, 'the daemon is not running: start it with `wh up`.'));
+      } else reject(new WormholeError('io', `the daemon cannot be reached: ${cause.message}`, { cause }));
+    });
+    call.end(JSON.stringify(args));
+  });
+}
