@@ -11,7 +11,7 @@ export interface Shadow extends Seat {
   inode: InodeId;
 }
 
-/** What the resolver knows and decided about one inode. A plain value; see `encodeRow` for storing it. */
+/** What the resolver knows and decided about one inode: a plain value. */
 export interface Row {
   /** As the document has them. The root and `lost+found` may have none (all four empty). */
   registers: Registers;
@@ -29,8 +29,6 @@ export interface Row {
   members: readonly InodeId[];
   /** Losing values of `d` that are shown beside this inode's name. Empty for most. */
   shadows: readonly Shadow[];
-  /** Living inodes seated in this folder. */
-  living: number;
   /** Visible subfolders, for st_nlink. */
   subfolders: number;
   /** Living hard link inodes that name this one. */
@@ -61,11 +59,13 @@ export interface Tables {
   row(inode: InodeId): Row | undefined;
   putRow(inode: InodeId, row: Row): void;
   removeRow(inode: InodeId): void;
-  /** Inodes by their seat: all under a parent, or all with one name there. Includes the dead and the hidden. */
+  /** Living inodes by their seat: all under a parent, or all with one name there. Those merged into others and
+   *  those shown under a conflict name are among them; the dead are not. */
   seated(parent: InodeId, name?: string): Iterable<{ name: string; inode: InodeId }>;
   putSeat(seat: Seat, inode: InodeId): void;
   removeSeat(seat: Seat, inode: InodeId): void;
-  /** Small sets of inodes under a key of the resolver's own (it may contain any character but NUL). */
+  /** Small sets of inodes under a key of the resolver's own, such as `refs:<inode>`: links to an inode, and who
+   *  waits for it. The key may contain any character but NUL. Most inodes have none. */
   marked(mark: string): Iterable<InodeId>;
   putMark(mark: string, inode: InodeId): void;
   removeMark(mark: string, inode: InodeId): void;
