@@ -1,5 +1,5 @@
 import type { Reading } from './problem.js';
-import { valueOf } from './problem.js';
+import { accepted } from './problem.js';
 import { integer, mapping, named, oneOf, readText, sequence, text } from './reader.js';
 import { parseDuration, parseSize } from './units.js';
 
@@ -77,7 +77,7 @@ export function readNetworkConfig(source: string): Reading<NetworkConfig> {
 
 /** @throws WormholeError `config` with a picture of every problem */
 export function parseNetworkConfig(source: string, file = 'wormhole.yaml'): NetworkConfig {
-  return valueOf(readNetworkConfig(source), file, source);
+  return accepted(readNetworkConfig(source), file, source);
 }
 
 /** What holds when nothing is declared. */

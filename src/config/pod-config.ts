@@ -1,5 +1,5 @@
 import { type NetworkConfig, type PodSettings, parseAddress } from './network-config.js';
-import { type Reading, valueOf } from './problem.js';
+import { accepted, type Reading } from './problem.js';
 import { mapping, readText, text } from './reader.js';
 import { parseRate, parseSize } from './units.js';
 
@@ -33,7 +33,7 @@ export function readPodConfig(source: string): Reading<PodConfig> {
 
 /** @throws WormholeError `config` with a picture of every problem */
 export function parsePodConfig(source: string, file = 'pod.yaml'): PodConfig {
-  return valueOf(readPodConfig(source), file, source);
+  return accepted(readPodConfig(source), file, source);
 }
 
 /** What holds for a pod: the network's file wins where both speak, and the owner may only lower the capacity. */

@@ -52,7 +52,7 @@ export function pictureOf(file: string, text: string, problem: Problem): string 
 }
 
 /** The value of a reading. @throws WormholeError `config` with a picture of every problem */
-export function valueOf<T>(reading: Reading<T>, file: string, text: string): T {
+export function accepted<T>(reading: Reading<T>, file: string, text: string): T {
   if (reading.value !== undefined) return reading.value;
   const pictures = reading.problems.map((problem) => pictureOf(file, text, problem));
   throw new WormholeError('config', pictures.join('\n'));

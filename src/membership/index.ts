@@ -1,2 +1,13 @@
 /** The network's shared notebook: members and their keys, declared configuration, presence. */
-export {};
+export type { Fact, Signer, Statement } from './fact.js';
+export { callTheRoll, type Member, type Roll } from './members.js';
+export {
+  createMembership,
+  joinMembership,
+  Membership,
+  type MembershipEvents,
+  type MembershipOptions,
+  openMembership,
+  type Welcome,
+} from './membership.js';
+export type { Presence, Status } from './presence.js';
