@@ -15,6 +15,21 @@ export const LIMITS = {
   chunkBytesMax: 4 * 1024 * 1024,
   /** Inodes in one bucket of the document (part of its schema, version 1). */
   bucketInodesMax: 256,
+  /** One register's value in the document; what is longer is ignored as not ours. */
+  registerBytesMax: 128 * 1024,
+  /** One change of the document (a group of local operations is cut long before), packed and unpacked. */
+  changeBytesMax: 32 * 1024 * 1024,
+  /** Operations in one change; an honest group has some thousands at the most. */
+  changeOperationsMax: 1_000_000,
+  /** One sync message of the tree (a cold join by plain sync carries the whole document). */
+  treeMessageBytesMax: 512 * 1024 * 1024,
+  /** Remote changes that go into the document at once. */
+  remoteBatchChangesMax: 1_000,
+  /** A document larger than this goes to a cold joiner as a snapshot. */
+  coldJoinSnapshotBytes: 1024 * 1024,
+  /** A snapshot is taken when idle once the change log holds this much, at once when it holds twice as much. */
+  changeLogBytesMax: 16 * 1024 * 1024,
+  changeLogChangesMax: 5_000,
   /** Local operations wait so long for others to join their group. */
   groupDelayMs: 5,
   groupOperationsMax: 256,
@@ -67,4 +82,37 @@ export const LIMITS = {
   addressesMax: 1_024,
   /** How long a joining pod looks for its inviter on the local network. */
   inviteSearchMs: 15_000,
+  // ---- content, all in bytes but where the name says otherwise
+  /** Verified chunks held in memory for readers. */
+  chunkMemoryBytesMax: 64 * 1024 * 1024,
+  /** Chunk lists of open files held in memory. */
+  layoutMemoryBytesMax: 64 * 1024 * 1024,
+  /** What one sequential reader has fetched ahead of itself. */
+  readAheadBytesMax: 16 * 1024 * 1024,
+  /** Chunks being loaded or fetched ahead, all readers together. */
+  readAheadTotalBytesMax: 48 * 1024 * 1024,
+  /** Fetched chunks that wait to be written to disk. */
+  writeBehindBytesMax: 32 * 1024 * 1024,
+  /** A fetched chunk that does not hash to its id is asked for again so often. */
+  fetchAttemptsMax: 3,
+  /** Small chunks leave the log for the database in batches of about this size. */
+  smallBatchBytes: 4 * 1024 * 1024,
+  /** Small chunks in memory that are not yet in the database; beyond, writers wait. */
+  smallPendingBytesMax: 64 * 1024 * 1024,
+  /** Chunks that may be evicted; beyond, the oldest goes however small. */
+  evictableChunksMax: 262_144,
+  /** Small files being written that are staged in memory, together; beyond, staging goes to disk. */
+  stagedMemoryBytesMax: 8 * 1024 * 1024,
+  /** Disk space held back so that what write() accepted into memory can be stored on a disk that filled up. */
+  reserveBytes: 16 * 1024 * 1024,
+  /** Free disk space below which write() answers that the disk is full. */
+  freeFloorBytes: 64 * 1024 * 1024,
+  /** Staging files of one open file (a fresh one takes the writes that arrive during a publication). */
+  stagingFilesMax: 4,
+  /** Publications of large contents that run at once. */
+  publicationsMax: 4,
+  /** What an owner was told about publications is waited for so long before staged bytes are let go. */
+  stagingSettleMs: 250,
+  /** Small chunks and cache order go to the database this often. */
+  contentUpkeepMs: 1_000,
 } as const;
