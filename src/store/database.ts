@@ -3,10 +3,11 @@
  * Several threads may open the same folder; each write batch is atomic and all batches have one order.
  */
 export interface Table {
-  /** The value, valid until the next write on this thread (copy what must live longer), or undefined. */
+  /** The value, a copy of the caller's own, or undefined. */
   get(key: string): Uint8Array | undefined;
   has(key: string): boolean;
-  /** Keys `>= start` and `< end` in order (`reverse`: from `start` down to, without, `end`). */
+  /** Keys `>= start` and `< end` in order (`reverse`: from `start` down to, without, `end`). A loop that spans
+   *  event turns, or a write of its own, sees what was committed meanwhile. */
   range(options: {
     start?: string;
     end?: string;
@@ -31,13 +32,15 @@ export interface Batch {
 export interface Database {
   /** A table for reading; it exists from the first use on. Names are fixed in the code that owns the table. */
   table(name: string): Table;
-  /** Runs `work` as one atomic batch on this thread and returns when it is committed (not yet flushed):
-   *  readers of every thread that begin afterwards see it, and it survives the death of the process. If
-   *  `work` throws, nothing of it happened.
+  /** Runs `work` as one atomic batch on this thread and returns when it is committed: readers of every thread
+   *  that begin afterwards see it, and it survives the death of the process. If `work` throws, nothing of it
+   *  happened. A commit holds this thread up for an fdatasync (0.4 ms on an SSD, 10 to 30 on a hard disk) and
+   *  for the batches of other threads: on the thread of the mount prefer `write`.
    *  @throws WormholeError `full` when the disk is full; the database stays usable */
   writeNow(work: (batch: Batch) => void): void;
-  /** Queues writes; they become one or several atomic batches, off this thread, in order. Resolves when they
-   *  are committed as in `writeNow`. */
+  /** Queues writes; they become one or several atomic batches, off this thread, in order; those of one call
+   *  stay together. Resolves when they are committed as in `writeNow`; the values must not change until then.
+   *  A `writeNow` may overtake what is still queued. */
   write(puts: readonly Write[]): Promise<void>;
   /** Resolves when everything committed so far survives a power cut. */
   flush(): Promise<void>;

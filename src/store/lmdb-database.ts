@@ -1,0 +1,160 @@
+import { open, type RootDatabase } from 'lmdb';
+import { WormholeError } from '../base/index.js';
+import type { Batch, Database, Table, Write } from './database.js';
+import { databaseError } from './database-error.js';
+import { checkKey, keyEncoder } from './lmdb-key.js';
+import { LmdbTable } from './lmdb-table.js';
+
+export interface DatabaseOptions {
+  /** Address space that is set aside for the file, in bytes: no disk, no memory, and no limit, but growing past
+   *  it while other threads read is not something LMDB does safely. */
+  mapBytes?: number;
+}
+
+/** One TiB: far above any index, and a hundred databases of one process still fit into 47 bits of address space. */
+const mapBytesDefault = 2 ** 40;
+const tablesMax = 64;
+const fileMode = 0o600;
+/** Values as bytes, keys as {@link keyEncoder} has them: the same for every table. */
+const tableOptions = { encoding: 'binary' as const, keyEncoder };
+
+/**
+ * Opens the database in a folder, or makes it. Every thread that works with it opens it for itself.
+ * @throws WormholeError `corrupt`, `full` or `io`
+ */
+export function openDatabase(path: string, options: DatabaseOptions = {}): Database {
+  try {
+    const rootOptions = {
+      path,
+      noSubdir: false,
+      mapSize: options.mapBytes ?? mapBytesDefault,
+      maxDbs: tablesMax,
+      // LMDB's own commit: pages, fdatasync, then the page that makes them count. Whatever a reader can see is
+      // on the disk. (lmdb's default trades this for a recovery that trusts the page cache of the same boot.)
+      overlappingSync: false,
+      permissionsMode: fileMode, // known to lmdb, but not to its types
+      ...tableOptions,
+    };
+    return new LmdbDatabase(open<Uint8Array, string>(rootOptions), path);
+  } catch (error) {
+    throw databaseError(error, path);
+  }
+}
+
+class LmdbDatabase implements Database {
+  private readonly root: RootDatabase<Uint8Array, string>;
+  private readonly path: string;
+  private readonly tables = new Map<string, LmdbTable>();
+  private readonly pending = new Set<Promise<void>>();
+  private readonly guard = { check: () => this.checkOpen(), checkWrite: () => this.checkBatch() };
+  private batch: { opened: string[] } | undefined;
+  private closed = false;
+
+  constructor(root: RootDatabase<Uint8Array, string>, path: string) {
+    this.root = root;
+    this.path = path;
+  }
+
+  table(name: string): Table {
+    return this.writable(name);
+  }
+
+  writeNow(work: (batch: Batch) => void): void {
+    this.checkOpen();
+    if (this.batch !== undefined) throw new WormholeError('internal', 'a batch was begun inside a batch');
+    this.batch = { opened: [] };
+    try {
+      this.root.transactionSync(() => {
+        const result: unknown = work({ table: (name) => this.writable(name) });
+        if (result instanceof Promise) {
+          result.catch(() => {});
+          throw new WormholeError('internal', 'the work of a batch must be synchronous');
+        }
+      });
+    } catch (error) {
+      // A table that was first used in here went with the transaction; its handle is dead.
+      for (const name of this.batch.opened) this.tables.delete(name);
+      throw isLmdbError(error) ? databaseError(error, this.path) : error;
+    } finally {
+      this.batch = undefined;
+    }
+  }
+
+  async write(puts: readonly Write[]): Promise<void> {
+    this.checkOpen();
+    for (const { key } of puts) checkKey(key);
+    const targets = puts.map(({ table }) => this.writable(table).store);
+    let committed: Promise<unknown> = Promise.resolve();
+    for (const [index, { key, value }] of puts.entries()) {
+      const store = targets[index] as (typeof targets)[number];
+      committed = value === undefined ? store.remove(key) : store.put(key, value);
+    }
+    const settled = committed.then(
+      () => {},
+      async (error) => {
+        throw databaseError(await commitErrorOf(error), this.path);
+      },
+    );
+    this.pending.add(settled);
+    try {
+      await settled;
+    } finally {
+      this.pending.delete(settled);
+    }
+  }
+
+  async flush(): Promise<void> {
+    // What is committed is flushed already; what failed was told to whoever wrote it.
+    await Promise.allSettled([...this.pending]);
+  }
+
+  refresh(): void {
+    this.checkOpen();
+    this.root.resetReadTxn();
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    await this.flush();
+    await this.root.close();
+  }
+
+  private writable(name: string): LmdbTable {
+    this.checkOpen();
+    const known = this.tables.get(name);
+    if (known !== undefined) return known;
+    try {
+      const store = this.root.openDB<Uint8Array, string>(name, tableOptions);
+      const table = new LmdbTable(store, this.path, this.guard);
+      this.tables.set(name, table);
+      this.batch?.opened.push(name);
+      return table;
+    } catch (error) {
+      throw databaseError(error, this.path);
+    }
+  }
+
+  private checkOpen(): void {
+    if (this.closed) throw new WormholeError('closed', `the database ${this.path} is closed`);
+  }
+
+  private checkBatch(): void {
+    this.checkOpen();
+    if (this.batch === undefined) throw new WormholeError('internal', 'a table was written outside a batch');
+  }
+}
+
+function isLmdbError(error: unknown): boolean {
+  return !(error instanceof WormholeError) && typeof (error as { code?: unknown } | null)?.code === 'number';
+}
+
+/** A failed asynchronous commit rejects with an error that only promises the reason. */
+async function commitErrorOf(error: unknown): Promise<unknown> {
+  const reason = (error as { commitError?: unknown } | null)?.commitError;
+  if (!(reason instanceof Promise)) return error;
+  return reason.then(
+    () => error,
+    (cause) => cause,
+  );
+}

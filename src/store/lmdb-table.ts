@@ -1,0 +1,124 @@
+import type { RangeOptions as LmdbRangeOptions, Database as LmdbStore } from 'lmdb';
+import type { WritableTable } from './database.js';
+import { databaseError } from './database-error.js';
+import { checkKey, FIRST_KEY } from './lmdb-key.js';
+
+export type Store = LmdbStore<Uint8Array, string>;
+
+export interface RangeOptions {
+  start?: string;
+  end?: string;
+  limit?: number;
+  reverse?: boolean;
+}
+
+/** A range is read in blocks, so that a loop that is left half-way, or writes as it goes, holds no cursor open. */
+const blockEntriesFirst = 32;
+const blockEntriesMax = 1024;
+
+/** One named table on one thread. `writable` says whether a batch of this thread is running. */
+export class LmdbTable implements WritableTable {
+  readonly store: Store;
+  private readonly path: string;
+  private readonly guard: { check(): void; checkWrite(): void };
+
+  constructor(store: Store, path: string, guard: { check(): void; checkWrite(): void }) {
+    this.store = store;
+    this.path = path;
+    this.guard = guard;
+  }
+
+  get(key: string): Uint8Array | undefined {
+    checkKey(key);
+    this.guard.check();
+    return this.run(() => this.store.getBinary(key));
+  }
+
+  has(key: string): boolean {
+    checkKey(key);
+    this.guard.check();
+    return this.run(() => this.store.doesExist(key));
+  }
+
+  *range(options: RangeOptions): Generator<{ key: string; value: Uint8Array }> {
+    yield* this.blocks(options, (bounds) => this.store.getRange(bounds), keyOfEntry);
+  }
+
+  *keys(options: RangeOptions): Generator<string> {
+    yield* this.blocks(options, (bounds) => this.store.getKeys(bounds), keyOfKey);
+  }
+
+  count(): number {
+    this.guard.check();
+    return this.run(() => this.store.getKeysCount({ start: FIRST_KEY }));
+  }
+
+  put(key: string, value: Uint8Array): void {
+    checkKey(key);
+    this.guard.checkWrite();
+    this.run(() => this.store.putSync(key, value));
+  }
+
+  remove(key: string): void {
+    checkKey(key);
+    this.guard.checkWrite();
+    this.run(() => this.store.removeSync(key));
+  }
+
+  private *blocks<T>(
+    options: RangeOptions,
+    read: (bounds: LmdbRangeOptions) => Iterable<T>,
+    keyOf: (entry: T) => string,
+  ): Generator<T> {
+    const bounds = boundsOf(options);
+    if (bounds === undefined) return;
+    let left = options.limit ?? Number.POSITIVE_INFINITY;
+    let size = blockEntriesFirst;
+    while (left > 0) {
+      this.guard.check();
+      const limit = Math.min(size, left);
+      const block = this.run(() => Array.from(read({ ...bounds, limit } as LmdbRangeOptions)));
+      yield* block;
+      if (block.length < limit) return;
+      left -= block.length;
+      bounds.start = keyOf(block[block.length - 1] as T);
+      bounds.exclusiveStart = true;
+      size = Math.min(size * 4, blockEntriesMax);
+    }
+  }
+
+  private run<T>(action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      throw databaseError(error, this.path);
+    }
+  }
+}
+
+/** Always with all its properties: lmdb's own defaults for a missing bound leave out keys that begin with a
+ *  control character. */
+interface Bounds {
+  start: string | undefined;
+  end: string | undefined;
+  reverse: boolean;
+  exclusiveStart: boolean;
+}
+
+/** What lmdb is asked for, or undefined when nothing can match. An empty `start` or `end` is before every key. */
+function boundsOf(options: RangeOptions): Bounds | undefined {
+  const reverse = options.reverse === true;
+  const { start, end } = options;
+  if (start) checkKey(start);
+  if (end) checkKey(end);
+  if (reverse ? start === '' : end === '') return undefined;
+  return {
+    start: reverse ? start : start || FIRST_KEY,
+    end: end === '' ? undefined : end,
+    reverse,
+    exclusiveStart: false,
+  };
+}
+
+const keyOfEntry = (entry: { key: string }) => entry.key;
+const keyOfKey = (key: string) => key;
