@@ -1,0 +1,44 @@
+// `npm run bench [-- scenario …]`: every performance claim comes from here, as a table and as JSON.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { type Figure, formatFigures, type Scenario } from './figure.js';
+import { creates } from './scenarios/creates.js';
+import { largeRead } from './scenarios/large-read.js';
+import { largeTree } from './scenarios/large-tree.js';
+import { latency } from './scenarios/latency.js';
+import { treeCopy } from './scenarios/tree-copy.js';
+
+const SCENARIOS: Scenario[] = [latency, creates, treeCopy, largeRead, largeTree];
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !SCENARIOS.some((scenario) => scenario.name === name));
+if (unknown.length > 0) {
+  console.error(
+    `no scenario ${unknown.join(', ')}; there are ${SCENARIOS.map(({ name }) => name).join(', ')}`,
+  );
+  process.exit(2);
+}
+
+const all: { scenario: string; figures: Figure[] }[] = [];
+for (const scenario of SCENARIOS) {
+  if (wanted.length > 0 && !wanted.includes(scenario.name)) continue;
+  const started = performance.now();
+  console.error(`${scenario.name} …`);
+  const figures = await scenario.run();
+  all.push({ scenario: scenario.name, figures });
+  console.log(
+    `\n${scenario.name} (${Math.round((performance.now() - started) / 1000)} s)\n${formatFigures(figures)}`,
+  );
+}
+
+const results = join(import.meta.dirname, '..', '..', 'bench', 'results');
+mkdirSync(results, { recursive: true });
+const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version };
+writeFileSync(
+  join(results, 'latest.json'),
+  `${JSON.stringify({ machine, at: new Date().toISOString(), scenarios: all }, undefined, 2)}\n`,
+);
+const missed = all.flatMap(({ figures }) => figures.filter((figure) => figure.target?.met === false));
+console.log(missed.length === 0 ? 'all targets met' : `missed: ${missed.map(({ name }) => name).join('; ')}`);
+process.exitCode = missed.length === 0 ? 0 : 3;

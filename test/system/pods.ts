@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import type { DaemonReady } from '../../src/daemon/order.js';
+
+/** Where commands run: this machine, or a network namespace of it. */
+export interface Host {
+  /** Words to put before a command so that it runs on that host, in the same mount namespace as the test. */
+  readonly prefix: readonly string[];
+}
+
+export interface CommandResult {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+export const WH = join(import.meta.dirname, '..', '..', '..', 'bin', 'wh');
+
+/** Runs a command to its end; never throws for its exit code. */
+export function run(
+  host: Host | undefined,
+  command: readonly string[],
+  options: { env?: Record<string, string>; cwd?: string; input?: string; timeoutMs?: number } = {},
+): Promise<CommandResult> {
+  const [program = '', ...args] = [...(host?.prefix ?? []), ...command];
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      cwd: options.cwd ?? '/',
+      env: { ...process.env, NO_COLOR: '1', ...options.env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    let stdout = '';
+    let stderr = '';
+    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 120_000);
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      resolve({
+        code: code ?? -1,
+        stdout,
+        stderr: signal === null ? stderr : `${stderr}(ended by ${signal})`,
+      });
+    });
+    child.stdin.end(options.input ?? '');
+  });
+}
+
+/** As {@link run}, but a failure is an error that shows what was said. */
+export async function must(
+  host: Host | undefined,
+  command: readonly string[],
+  options: Parameters<typeof run>[2] = {},
+): Promise<string> {
+  const result = await run(host, command, options);
+  assert.equal(
+    result.code,
+    0,
+    `${command.join(' ')}: exit ${result.code}\n${result.stdout}\n${result.stderr}`,
+  );
+  return result.stdout;
+}
+
+/** One pod as its user has it: a home, a mount, and `wh`. */
+export class TestPod {
+  readonly host: Host | undefined;
+  readonly name: string;
+  readonly home: string;
+  readonly mount: string;
+  /** Process id of the daemon that this test last started. */
+  pid = 0;
+
+  constructor(host: Host | undefined, name: string, folder: string) {
+    this.host = host;
+    this.name = name;
+    this.home = join(folder, name, 'home');
+    this.mount = join(folder, name, 'mnt');
+    mkdirSync(this.mount, { recursive: true });
+  }
+
+  wh(...args: string[]): Promise<CommandResult> {
+    return run(this.host, [WH, ...args], { env: { WH_HOME: this.home } });
+  }
+
+  async ok(...args: string[]): Promise<string> {
+    const result = await this.wh(...args);
+    assert.equal(
+      result.code,
+      0,
+      `${this.name}: wh ${args.join(' ')}: exit ${result.code}\n${result.stdout}${result.stderr}${this.logTail()}`,
+    );
+    return result.stdout;
+  }
+
+  async json<T>(...args: string[]): Promise<T> {
+    return JSON.parse(await this.ok(...args, '--json')) as T;
+  }
+
+  async create(network: string): Promise<void> {
+    this.started(await this.json('new', network, this.mount, '--pod', this.name));
+  }
+
+  /** Lets this pod in by a fresh invite of `inviter`. */
+  async join(inviter: TestPod, options: { role?: 'portal'; address?: string } = {}): Promise<void> {
+    const role = options.role === undefined ? [] : ['--role', options.role];
+    const { code } = await inviter.json<{ code: string }>('invite', ...role);
+    const address = options.address === undefined ? [] : ['--address', options.address];
+    this.started(await this.json('join', code, this.mount, '--pod', this.name, ...address));
+  }
+
+  async up(): Promise<void> {
+    this.started(await this.json('up'));
+  }
+
+  private started(ready: DaemonReady): void {
+    this.pid = ready.pid;
+  }
+
+  path(...parts: string[]): string {
+    return join(this.mount, ...parts);
+  }
+
+  /** The daemon's log, for messages of failed tests. */
+  logTail(lines = 40): string {
+    for (const network of safeList(this.home)) {
+      try {
+        const text = readFileSync(join(this.home, network, 'daemon.log'), 'utf8');
+        return `\n--- log of ${this.name}\n${text.split('\n').slice(-lines).join('\n')}`;
+      } catch {
+        // Not a pod's folder.
+      }
+    }
+    return '';
+  }
+}
+
+function safeList(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+/** Every path below a folder with its type, size and SHA-256 (or target): equal trees give equal lists. */
+export function fingerprint(folder: string, below = ''): string[] {
+  const lines: string[] = [];
+  for (const entry of readdirSync(join(folder, below), { withFileTypes: true })) {
+    const path = join(below, entry.name);
+    if (entry.isDirectory()) lines.push(`${path}/`, ...fingerprint(folder, path));
+    else if (entry.isSymbolicLink()) lines.push(`${path} -> ${readlinkSync(join(folder, path))}`);
+    else if (entry.isFile()) {
+      const bytes = readFileSync(join(folder, path));
+      lines.push(`${path} ${bytes.length} ${createHash('sha256').update(bytes).digest('hex')}`);
+    } else lines.push(`${path} other`);
+  }
+  return lines.sort();
+}
+
+/** Tries until the check holds. The last failure is thrown with its own message. */
+export async function eventually(check: () => void | Promise<void>, timeoutMs = 20_000): Promise<void> {
+  const end = performance.now() + timeoutMs;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (performance.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+  }
+}
+
+/** Anonymous memory of a process, all threads, in MB. */
+export function residentMegabytes(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(/RssAnon:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) / 1000;
+}
+
+/** Processor time that a process has used, in ms. */
+export function processorMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
