@@ -72,6 +72,10 @@ export const LIMITS = {
   /** Connections that have not finished their handshake, in all and from one address. */
   halfOpenMax: 128,
   halfOpenPerAddressMax: 16,
+  /** Addresses tried at the same time. */
+  dialsMax: 32,
+  /** Connections of one peer that wait to be chosen as the link. */
+  waitingLinksMax: 4,
   redialMinMs: 250,
   /** An address where a pod was seen within `addressFreshMs` is tried at least so often. */
   redialFreshMaxMs: 2_500,
@@ -82,6 +86,14 @@ export const LIMITS = {
   addressesMax: 1_024,
   /** How long a joining pod looks for its inviter on the local network. */
   inviteSearchMs: 15_000,
+  /** From the upgrade to the end of the exchange that makes a member. */
+  joinTimeoutMs: 60_000,
+  /** So long a used or expired invitation is remembered, to say so to whoever tries it. */
+  inviteRememberedMs: 60 * 60 * 1000,
+  invitesMax: 256,
+  podNameBytesMax: 255,
+  /** Addresses taken from one announcement on the local network. */
+  announcedAddressesMax: 8,
   // ---- content, all in bytes but where the name says otherwise
   /** Verified chunks held in memory for readers. */
   chunkMemoryBytesMax: 64 * 1024 * 1024,

@@ -1,0 +1,51 @@
+import { encodeCbor } from '../base/index.js';
+
+/** Byte strings from this size on are copied once, straight into the frame. */
+const LARGE_BYTES = 4096;
+
+/**
+ * Encodes a plain value as CBOR into one buffer of exactly its size. A general encoder grows its buffer and
+ * copies a chunk of file data several times; here only what surrounds large byte strings goes through it.
+ */
+export function encodeOnce(value: unknown): Buffer {
+  const parts: Uint8Array[] = [];
+  collect(value, parts);
+  return Buffer.concat(parts);
+}
+
+function collect(value: unknown, parts: Uint8Array[]): void {
+  if (value instanceof Uint8Array && value.length >= LARGE_BYTES) {
+    parts.push(header(2, value.length), value);
+  } else if (Array.isArray(value) && value.some(holdsLargeBytes)) {
+    parts.push(header(4, value.length));
+    for (const item of value) collect(item, parts);
+  } else if (isPlainObject(value) && Object.values(value).some(holdsLargeBytes)) {
+    const entries = Object.entries(value);
+    parts.push(header(5, entries.length));
+    for (const [key, item] of entries) {
+      parts.push(encodeCbor(key));
+      collect(item, parts);
+    }
+  } else {
+    parts.push(encodeCbor(value));
+  }
+}
+
+function holdsLargeBytes(value: unknown): boolean {
+  if (value instanceof Uint8Array) return value.length >= LARGE_BYTES;
+  if (Array.isArray(value)) return value.some(holdsLargeBytes);
+  return isPlainObject(value) && Object.values(value).some(holdsLargeBytes);
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+}
+
+/** The initial bytes of a CBOR byte string (2), array (4) or map (5) of this length. */
+function header(major: 2 | 4 | 5, length: number): Uint8Array {
+  if (length < 24) return Uint8Array.of((major << 5) | length);
+  const bytes = Buffer.alloc(5);
+  bytes[0] = (major << 5) | 26;
+  bytes.writeUInt32BE(length, 1);
+  return bytes;
+}
