@@ -1,2 +1,6 @@
 /** The kernel's view: FUSE protocol, drivers, cache invalidation. */
-export {};
+export type { Ended, Way } from './device.js';
+export { KernelInvalidator } from './invalidation.js';
+export type { Mounter } from './mounter.js';
+export { type Mount, type MountOptions, mountFileSystem, type UnmountOptions } from './mounting.js';
+export type { Timeouts } from './protocol/replies.js';

@@ -1,0 +1,188 @@
+import { type Log, messageOf, WormholeError } from '../base/index.js';
+import type { FileSystem } from '../fs/index.js';
+import { Device, type Ended, type Way } from './device.js';
+import { Driver, REQUEST_BYTES_MAX } from './driver.js';
+import { KernelInvalidator } from './invalidation.js';
+import { prepareMountPoint } from './mount-point.js';
+import { mountsAt } from './mount-table.js';
+import { type Mounter, rootMounter } from './mounter.js';
+import type { InodeId } from './nodes.js';
+import type { Timeouts } from './protocol/replies.js';
+import { usersOf } from './users.js';
+import { startWatchdog, type Watchdog } from './watchdog.js';
+
+export interface MountOptions {
+  fileSystem: FileSystem;
+  /** The inode of the tree's top folder. */
+  root: InodeId;
+  /** An empty folder; relative to the working directory, symbolic links are followed. */
+  mountPoint: string;
+  /** Shown by `df` and `mount`. */
+  networkName: string;
+  log: Log;
+  /** Made before, because the file system needs it to begin with; by default the mount makes its own. */
+  invalidator?: KernelInvalidator;
+  /** Default: 1 s each. */
+  timeouts?: Partial<Timeouts>;
+  /** Default: as root. */
+  mounter?: Mounter;
+  /** How requests are read; default: the quicker one that works. */
+  way?: Way;
+}
+
+export interface UnmountOptions {
+  /** Take it out of sight although it is in use; who has it open keeps it until this process ends. */
+  lazy?: boolean;
+}
+
+/** A tree that the kernel shows. */
+export interface Mount {
+  /** Absolute, without symbolic links. */
+  readonly mountPoint: string;
+  readonly invalidator: KernelInvalidator;
+  readonly way: Way;
+  /** Resolves when the mount is gone and all of it was answered.
+   *  @throws WormholeError `busy` when somebody uses it */
+  unmount(options?: UnmountOptions): Promise<void>;
+  /** Resolves when the mount is gone, by {@link Mount.unmount} or by somebody else's `umount` or abort. */
+  readonly closed: Promise<Ended>;
+}
+
+const DEFAULT_TIMEOUTS: Timeouts = { entryMs: 1_000, attributesMs: 1_000, negativeMs: 1_000 };
+/** The kernel greets as soon as it is mounted. */
+const READY_TIMEOUT_MS = 10_000;
+/** From a successful unmount to the end of the connection. */
+const CLOSED_TIMEOUT_MS = 5_000;
+
+/**
+ * Mounts a file system. This process must not touch the mount synchronously from then on (no `fs.*Sync` below it,
+ * no child with its working directory there): it would wait for itself.
+ * @throws WormholeError `mount-point` | `no-fuse` | `not-permitted`, each with the cure
+ */
+export async function mountFileSystem(options: MountOptions): Promise<Mount> {
+  const mounter = options.mounter ?? rootMounter;
+  const mountPoint = await prepareMountPoint(options.mountPoint, async (stale) => {
+    options.log.info('taking away the dead mount of an earlier process', { mountPoint: stale });
+    await mounter.unmount(stale, true);
+  });
+  const descriptor = await mounter.mount(mountPoint, `wormhole:${options.networkName}`);
+  const mounted = new Mounted(options, mounter, mountPoint, descriptor);
+  try {
+    await mounted.start();
+  } catch (error) {
+    await mounted.abandon();
+    throw error;
+  }
+  return mounted;
+}
+
+class Mounted implements Mount {
+  readonly mountPoint: string;
+  readonly invalidator: KernelInvalidator;
+  readonly closed: Promise<Ended>;
+  private readonly mounter: Mounter;
+  private readonly log: Log;
+  private readonly driver: Driver;
+  private readonly device: Device;
+  private watchdog: Watchdog | undefined;
+  /** `major:minor`, by which the mount is known among others at the same place. */
+  private number: string | undefined;
+  private ended = false;
+
+  constructor(options: MountOptions, mounter: Mounter, mountPoint: string, descriptor: number) {
+    this.mounter = mounter;
+    this.mountPoint = mountPoint;
+    this.log = options.log;
+    this.invalidator = options.invalidator ?? new KernelInvalidator(options.log);
+    this.driver = new Driver({
+      fileSystem: options.fileSystem,
+      root: options.root,
+      timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },
+      log: options.log,
+    });
+    let close!: (ended: Ended) => void;
+    this.closed = new Promise((resolve) => {
+      close = resolve;
+    });
+    this.device = new Device({
+      descriptor,
+      bufferBytes: REQUEST_BYTES_MAX,
+      log: options.log,
+      way: options.way,
+      onRequest: (buffer, length) => this.driver.accept(buffer, length),
+      onEnd: (ended) => this.end(ended).finally(() => close(ended)),
+    });
+    this.driver.attach(this.device);
+  }
+
+  get way(): Way {
+    return this.device.way;
+  }
+
+  async start(): Promise<void> {
+    const late = new WormholeError('io', 'the kernel does not answer on the new mount; try again');
+    await within(this.driver.ready, READY_TIMEOUT_MS, late);
+    const mount = (await mountsAt(this.mountPoint)).at(-1);
+    if (mount === undefined)
+      throw new WormholeError('mount-point', `${this.mountPoint} was unmounted at once`);
+    this.number = mount.device;
+    this.watchdog = startWatchdog(this.mountPoint, mount.device, this.log);
+    this.invalidator.attach(this.driver.session.nodes, this.device);
+    this.log.info('mounted', { mountPoint: this.mountPoint, way: this.way });
+  }
+
+  async unmount(options: UnmountOptions = {}): Promise<void> {
+    if (this.ended) return;
+    const failure = await this.mounter.unmount(this.mountPoint, options.lazy ?? false);
+    // Somebody else may have been quicker.
+    if (failure !== undefined && !this.ended) throw await this.busy(failure);
+    if (options.lazy) this.device.end();
+    const late = new WormholeError(
+      'busy',
+      `${this.mountPoint} is unmounted, but something still has files of it open`,
+    );
+    await within(this.closed, CLOSED_TIMEOUT_MS, late);
+  }
+
+  /** Takes away what did not come to life. */
+  async abandon(): Promise<void> {
+    await this.mounter.unmount(this.mountPoint, true).catch(() => {});
+    this.device.end();
+  }
+
+  private async busy(failure: string): Promise<WormholeError> {
+    const users = await usersOf(this.mountPoint);
+    const who = users.length === 0 ? 'something' : users.join(', ');
+    return new WormholeError(
+      'busy',
+      `${this.mountPoint} is in use by ${who}; end that and try again, or unmount lazily (${failure})`,
+    );
+  }
+
+  private async end(ended: Ended): Promise<void> {
+    this.ended = true;
+    this.invalidator.detach();
+    try {
+      // Aborted or failed, the mount may still be there and dead: nobody but us would take it away.
+      const mounts = ended === 'unmounted' ? [] : await mountsAt(this.mountPoint);
+      if (mounts.some((mount) => mount.device === this.number))
+        await this.mounter.unmount(this.mountPoint, true);
+    } catch (error) {
+      this.log.warn('unmounting failed', { error: messageOf(error) });
+    }
+    this.watchdog?.dismiss();
+    this.log.info('unmounted', { mountPoint: this.mountPoint });
+  }
+}
+
+async function within<T>(promise: Promise<T>, milliseconds: number, late: WormholeError): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,182 @@
+import { constants } from 'node:os';
+import { errnoOf, type Log, messageOf, WormholeError } from '../base/index.js';
+import type { Answer, FileSystem, Stat } from '../fs/index.js';
+import type { Device } from './device.js';
+import { DirectoryStreams } from './directory-streams.js';
+import { type Node, NodeTable } from './nodes.js';
+import { OpenFiles } from './open-files.js';
+import { OPCODE, SIZE } from './protocol/constants.js';
+import {
+  encodeAttrOut,
+  encodeEntry,
+  encodeHeader,
+  encodeNegativeEntry,
+  encodeOpen,
+  type Timeouts,
+} from './protocol/replies.js';
+import type { RequestBuffer, RequestHeader } from './protocol/requests.js';
+
+type ErrnoName = keyof typeof constants.errno;
+
+/** One request of the kernel, from its arrival to its answer. */
+export interface Request extends RequestHeader {
+  /** The bytes it came in; only of use until the first promise, unless {@link Request.keepsBuffer}. */
+  readonly buffer: RequestBuffer;
+  /** The buffer holds data that the file system still needs: it is given back with the answer. */
+  keepsBuffer: boolean;
+  answered: boolean;
+  /** Tells the file system that nobody waits any more. */
+  abort: (() => void) | undefined;
+}
+
+/** Answers up to this many bytes are put behind their header, larger ones are sent from where they lie. */
+const COPY_BYTES_MAX = 16 * 1024;
+/** Room for any answer but the large data of READ and of folders, which have a buffer of their own. */
+const ANSWER_BYTES = 66 * 1024;
+
+/** Operations on an inode alone: when it is gone, ESTALE makes the kernel look its name up again. */
+const ON_INODE: ReadonlySet<number> = new Set([
+  OPCODE.getattr,
+  OPCODE.setattr,
+  OPCODE.readlink,
+  OPCODE.open,
+  OPCODE.opendir,
+  OPCODE.getxattr,
+  OPCODE.setxattr,
+  OPCODE.listxattr,
+  OPCODE.removexattr,
+]);
+
+export interface SessionOptions {
+  fileSystem: FileSystem;
+  root: Stat['inode'];
+  timeouts: Timeouts;
+  log: Log;
+}
+
+/** What one mount's operations share: the file system, what the kernel knows of it, and the way to answer. */
+export class Session {
+  readonly fileSystem: FileSystem;
+  readonly nodes: NodeTable;
+  readonly directories = new DirectoryStreams();
+  readonly files = new OpenFiles();
+  readonly timeouts: Timeouts;
+  readonly log: Log;
+  /** Requests whose answer is a promise still. */
+  readonly pending = new Map<number, Request>();
+  /** Set as soon as there is one; nothing is answered before. */
+  device: Device | undefined;
+  /** Of a read that was answered at once, so that its signal reached nobody: good for the next. */
+  spareController: AbortController | undefined;
+  /** The answer under construction; the body starts behind the header. */
+  readonly out = Buffer.from(new ArrayBuffer(ANSWER_BYTES));
+  readonly view = new DataView(this.out.buffer);
+
+  constructor(options: SessionOptions) {
+    this.fileSystem = options.fileSystem;
+    this.nodes = new NodeTable(options.root);
+    this.timeouts = options.timeouts;
+    this.log = options.log;
+  }
+
+  /** @throws WormholeError `not-found` for a number that was given back; the kernel then looks up anew */
+  node(number: number): Node {
+    const node = this.nodes.get(number);
+    if (node === undefined)
+      throw new WormholeError('not-found', 'the kernel names an inode that it gave back');
+    return node;
+  }
+
+  /** Sends what the file system answers: in this tick if it can, else when its promise is kept. */
+  answer<T>(request: Request, answer: Answer<T>, send: (value: T) => void): void {
+    if (!(answer instanceof Promise)) return send(answer);
+    this.pending.set(request.unique, request);
+    answer.then(send).then(
+      () => this.settled(request),
+      (error: unknown) => {
+        this.fail(request, error);
+        this.settled(request);
+      },
+    );
+  }
+
+  /** @returns false when nobody waits for the answer any more */
+  ok(request: Request): boolean {
+    return this.send(request, 0);
+  }
+
+  /** Sends the body of `length` bytes that lies in {@link Session.out} behind the header. */
+  send(request: Request, length: number): boolean {
+    if (request.answered) return false;
+    request.answered = true;
+    encodeHeader(this.view, SIZE.outHeader + length, 0, request.unique);
+    return this.device?.reply(this.out, SIZE.outHeader + length) ?? false;
+  }
+
+  data(request: Request, data: Uint8Array): boolean {
+    if (request.answered) return false;
+    if (data.length <= COPY_BYTES_MAX) {
+      this.out.set(data, SIZE.outHeader);
+      return this.send(request, data.length);
+    }
+    request.answered = true;
+    encodeHeader(this.view, SIZE.outHeader + data.length, 0, request.unique);
+    return this.device?.replyInTwo(this.out.subarray(0, SIZE.outHeader), data) ?? false;
+  }
+
+  /** An inode found or made under `parent`: the kernel gets a reference to it. */
+  entry(request: Request, stat: Stat, parent: number): void {
+    const node = this.nodes.remember(stat, parent);
+    encodeEntry(this.view, SIZE.outHeader, node.number, stat, this.timeouts);
+    if (!this.send(request, SIZE.entryOut)) this.nodes.forget(node.number, 1);
+  }
+
+  /** There is no such name, and the kernel may remember that for a while. */
+  noEntry(request: Request): void {
+    if (this.timeouts.negativeMs <= 0) return this.failWith(request, 'ENOENT');
+    encodeNegativeEntry(this.view, SIZE.outHeader, this.timeouts);
+    this.send(request, SIZE.entryOut);
+  }
+
+  attributes(request: Request, stat: Stat): void {
+    encodeAttrOut(this.view, SIZE.outHeader, stat, this.timeouts);
+    this.send(request, SIZE.attrOut);
+  }
+
+  /** @returns false when nobody waits any more: the handle is to be let go */
+  opened(request: Request, handle: number, flags: number): boolean {
+    encodeOpen(this.view, SIZE.outHeader, handle, flags);
+    return this.send(request, SIZE.openOut);
+  }
+
+  fail(request: Request, error: unknown): void {
+    if (!(error instanceof WormholeError))
+      this.log.error('an operation failed unexpectedly', { opcode: request.opcode, error: stackOf(error) });
+    const name = errnoOf(error);
+    const gone = name === 'ENOENT' && ON_INODE.has(request.opcode);
+    this.failWith(request, gone ? 'ESTALE' : (name as ErrnoName));
+  }
+
+  failWith(request: Request, errno: ErrnoName): void {
+    if (request.answered) return;
+    request.answered = true;
+    encodeHeader(this.view, SIZE.outHeader, -(constants.errno[errno] ?? constants.errno.EIO), request.unique);
+    this.device?.reply(this.out, SIZE.outHeader);
+  }
+
+  /** Runs what nobody waits for; a failure is logged. */
+  background(what: string, task: () => Answer<void>): void {
+    Promise.resolve()
+      .then(task)
+      .catch((error: unknown) => this.log.warn(`${what} failed`, { error: messageOf(error) }));
+  }
+
+  private settled(request: Request): void {
+    this.pending.delete(request.unique);
+    if (request.keepsBuffer) this.device?.release(request.buffer);
+  }
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
+}

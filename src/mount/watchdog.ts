@@ -1,0 +1,43 @@
+import { spawn } from 'node:child_process';
+import { type Log, messageOf } from '../base/index.js';
+
+/**
+ * Waits for a word on stdin. `done`: the mount was taken away in order. The end of the input without it: the
+ * process that served the mount is dead, so nobody can use it until it is taken away. Only the mount it was
+ * started for (by its device) is: by then another may lie at the same place.
+ */
+const SCRIPT = `
+trap '' INT TERM HUP
+IFS= read -r word
+[ "$word" = done ] && exit 0
+while read -r id parent device root point rest; do
+  [ "$device" = "$2" ] || continue
+  exec umount -l -- "$1"
+done < /proc/self/mountinfo
+`;
+
+export interface Watchdog {
+  readonly pid: number | undefined;
+  /** The mount is gone: ends the helper. */
+  dismiss(): void;
+}
+
+/**
+ * Starts a helper that unmounts when this process dies in whatever way. It is a session of its own, so that it
+ * survives a kill of the whole process group.
+ * @param device `major:minor` of the mount
+ */
+export function startWatchdog(mountPoint: string, device: string, log: Log): Watchdog {
+  const helper = spawn('sh', ['-c', SCRIPT, 'wormhole-watchdog', mountPoint, device], {
+    detached: true,
+    cwd: '/',
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  helper.on('error', (error) => log.warn('no crash watchdog for the mount', { error: messageOf(error) }));
+  // A helper that was killed by somebody must not take us along.
+  helper.stdin.on('error', () => {});
+  helper.unref();
+  // The pipe is a socket that may be unreferenced, which its declared type does not say.
+  (helper.stdin as { unref?: () => void }).unref?.();
+  return { pid: helper.pid, dismiss: () => helper.stdin.end('done\n') };
+}
