@@ -7,8 +7,8 @@ export const LIMITS = {
   xattrValueBytesMax: 65_536,
   /** All extended attributes of one inode; they travel in one register. */
   xattrTotalBytesMax: 65_536,
-  /** One frame on a link, before anything of it is parsed. */
-  frameBytesMax: 4 * 1024 * 1024,
+  /** One frame on a link, before anything of it is parsed: the largest chunk and what surrounds it. */
+  frameBytesMax: 4 * 1024 * 1024 + 64 * 1024,
   /** A file up to this size is one chunk, and is staged in memory. */
   smallFileBytesMax: 64 * 1024,
   /** No chunk is larger (part of the format of content, version 1). */
@@ -33,6 +33,10 @@ export const LIMITS = {
   /** Local operations wait so long for others to join their group. */
   groupDelayMs: 5,
   groupOperationsMax: 256,
+  /** From so many local operations that wait for the document on, whoever makes them is asked to wait. */
+  pendingOperationsHigh: 10_000,
+  /** Beyond so many, further ones are refused. */
+  pendingOperationsMax: 200_000,
   /** After close() a power cut loses nothing older than this (contract D2). */
   closeDurableWithinMs: 5_000,
   /** A file that is held open and written is published this often. */

@@ -1,0 +1,128 @@
+import { inflateRawSync } from 'node:zlib';
+import { LIMITS, sha256, WormholeError } from '../../base/index.js';
+import { automerge, type DecodedChange } from './automerge.js';
+
+/**
+ * The gate for changes that come from elsewhere: right magic, right hash, and no more inside than the limits
+ * allow. Automerge itself accepts some bit flips as a different tree and unpacks run lengths of any size.
+ */
+const MAGIC = '856f4a83';
+const TYPE_DOCUMENT = 0;
+const TYPE_CHANGE = 1;
+const TYPE_COMPRESSED = 2;
+/** Column types of Automerge's format: the low three bits of a column's number. */
+const COLUMN = { delta: 3, boolean: 4, string: 5, raw: 7 } as const;
+
+/** True for a whole document, as the sync protocol sends it to a peer that has little of it. */
+export function isWholeDocument(chunk: Uint8Array): boolean {
+  return chunk[8] === TYPE_DOCUMENT;
+}
+
+/** @throws WormholeError `protocol` when this is not one whole change within the limits */
+export function checkChange(change: Uint8Array): DecodedChange {
+  try {
+    const plain = unpack(change);
+    if (largestColumn(plain) > LIMITS.changeOperationsMax) throw new RangeError('too many operations');
+    const decoded = automerge.decodeChange(change);
+    if (!decoded.hash.startsWith(hex(change.subarray(4, 8)))) throw new RangeError('wrong checksum');
+    return decoded;
+  } catch (cause) {
+    if ((cause as Error).name === 'RuntimeError') throw cause;
+    throw new WormholeError('protocol', 'a peer sent a change that is damaged or too large', { cause });
+  }
+}
+
+/** The change's contents, unpacked, after its own hash was compared. */
+function unpack(change: Uint8Array): Uint8Array {
+  if (change.length > LIMITS.changeBytesMax || hex(change.subarray(0, 4)) !== MAGIC) {
+    throw new RangeError('not a change');
+  }
+  const reader = new LebReader(change, 9);
+  const length = reader.unsigned();
+  if (reader.at + length !== change.length) throw new RangeError('wrong length');
+  const body = change.subarray(reader.at);
+  if (change[8] === TYPE_COMPRESSED) return inflateRawSync(body, { maxOutputLength: LIMITS.changeBytesMax });
+  if (change[8] !== TYPE_CHANGE) throw new RangeError('not a change');
+  if (!sha256(change.subarray(8)).startsWith(hex(change.subarray(4, 8)))) throw new RangeError('wrong hash');
+  return body;
+}
+
+/** The number of values in the longest column, without unpacking any. */
+function largestColumn(body: Uint8Array): number {
+  const reader = new LebReader(body, 0);
+  reader.skip(reader.unsigned() * 32);
+  reader.skip(reader.unsigned());
+  for (let i = 0; i < 3; i++) reader.unsigned();
+  reader.skip(reader.unsigned());
+  for (let actors = reader.unsigned(); actors > 0; actors--) reader.skip(reader.unsigned());
+  const columns: { type: number; length: number }[] = [];
+  for (let count = reader.unsigned(); count > 0; count--) {
+    columns.push({ type: reader.unsigned() & 7, length: reader.unsigned() });
+  }
+  let largest = 0;
+  for (const { type, length } of columns) {
+    const column = body.subarray(reader.at, reader.at + length);
+    reader.skip(length);
+    if (type !== COLUMN.raw) largest = Math.max(largest, countValues(type, column));
+  }
+  return largest;
+}
+
+function countValues(type: number, column: Uint8Array): number {
+  const reader = new LebReader(column, 0);
+  let total = 0;
+  while (reader.at < column.length) {
+    if (type === COLUMN.boolean) {
+      total += reader.unsigned();
+      continue;
+    }
+    const run = reader.signed();
+    if (run === 0) total += reader.unsigned();
+    else total += Math.abs(run);
+    for (let values = run > 0 ? 1 : -run; values > 0; values--) {
+      if (type === COLUMN.string) reader.skip(reader.unsigned());
+      else reader.signed();
+    }
+  }
+  return total;
+}
+
+class LebReader {
+  at: number;
+  private readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array, at: number) {
+    this.bytes = bytes;
+    this.at = at;
+  }
+
+  skip(length: number): void {
+    this.at += length;
+    if (this.at > this.bytes.length) throw new RangeError('cut short');
+  }
+
+  unsigned(): number {
+    return this.number(false);
+  }
+
+  signed(): number {
+    return this.number(true);
+  }
+
+  private number(signed: boolean): number {
+    let value = 0;
+    let scale = 1;
+    for (let i = 0; i < 10; i++) {
+      const byte = this.bytes[this.at++];
+      if (byte === undefined) throw new RangeError('cut short');
+      value += (byte & 127) * scale;
+      scale *= 128;
+      if (byte < 128) return signed && (byte & 64) !== 0 ? value - scale : value;
+    }
+    throw new RangeError('number too long');
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+}

@@ -1,0 +1,130 @@
+import { link, mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LIMITS, messageOf, WormholeError } from '../../base/index.js';
+import type { Heads } from '../schema.js';
+import { isDead } from './automerge.js';
+import { ChangeLog } from './change-log.js';
+import type { EngineCondition } from './client.js';
+import { TreeDocument } from './document.js';
+import { OwnWrites } from './own-writes.js';
+import { readSnapshot, type Snapshot, writeSnapshot } from './snapshot.js';
+
+const SNAPSHOT = 'snapshot';
+const LOG = /^changes-(\d+)$/;
+
+export interface Loaded {
+  document: TreeDocument;
+  log: ChangeLog;
+  /** Name of the log's folder. */
+  logName: string;
+  own: OwnWrites;
+  /** The last journaled operation in the document. */
+  seq: number;
+  condition?: EngineCondition;
+}
+
+export function snapshotPath(folder: string): string {
+  return join(folder, SNAPSHOT);
+}
+
+/**
+ * Reads the document from its snapshot and change log, and compares its heads with those that were recorded. If
+ * anything does not fit, the longest whole prefix is kept in a new snapshot with a new log, and the old files
+ * stay where they are for whoever wants to look.
+ * @throws WormholeError `newer-format`, `full` or `io`
+ */
+export async function loadDocument(folder: string, actor: string): Promise<Loaded> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const { snapshot, damage } = await trySnapshot(folder, actor);
+  const logName = snapshot?.header.log ?? (await newestLog(folder)) ?? 'changes-0';
+  const { log, damaged } = await ChangeLog.open(join(folder, logName));
+  const document =
+    snapshot === undefined ? TreeDocument.empty(actor) : TreeDocument.load(snapshot.document, actor);
+  const loaded: Loaded = {
+    document,
+    log,
+    logName,
+    own: new OwnWrites(snapshot?.header.own.actors, snapshot?.header.own.groups),
+    seq: snapshot?.header.seq ?? 0,
+  };
+  const replayed = replay(loaded, snapshot);
+  const expected = replayed.heads;
+  const missing = expected.filter((head) => !document.contains([head]));
+  const reason = damage ?? (damaged ? 'the change log is damaged' : replayed.damage);
+  if (reason !== undefined || !sameHeads(document.heads(), expected)) {
+    loaded.condition = {
+      kind: 'damaged',
+      reason: reason ?? 'changes are missing in the change log',
+      missing,
+    };
+    return beginAnew(folder, loaded);
+  }
+  // A power cut may take the log's end although the snapshot, which was durable first, already holds it.
+  if (snapshot !== undefined && log.next < snapshot.header.logNext) await rewrite(folder, loaded);
+  return loaded;
+}
+
+async function trySnapshot(folder: string, mark: string): Promise<{ snapshot?: Snapshot; damage?: string }> {
+  try {
+    const snapshot = await readSnapshot(snapshotPath(folder));
+    return snapshot === undefined ? {} : { snapshot };
+  } catch (error) {
+    if (!(error instanceof WormholeError) || error.code !== 'corrupt') throw error;
+    await link(snapshotPath(folder), `${snapshotPath(folder)}.damaged-${mark}`);
+    return { damage: messageOf(error) };
+  }
+}
+
+async function newestLog(folder: string): Promise<string | undefined> {
+  const numbers = (await readdir(folder)).flatMap((name) => LOG.exec(name)?.[1] ?? []).map(Number);
+  return numbers.length === 0 ? undefined : `changes-${Math.max(...numbers)}`;
+}
+
+/** Applies the log's records. @returns the heads that were recorded last */
+function replay(loaded: Loaded, snapshot: Snapshot | undefined): { heads: Heads; damage?: string } {
+  const { document, log, own } = loaded;
+  let heads: Heads | undefined = snapshot?.header.heads ?? [];
+  let batch: Uint8Array[] = [];
+  let damage: string | undefined;
+  const apply = () => {
+    if (batch.length > 0) document.applyChanges(batch);
+    batch = [];
+  };
+  try {
+    for (const record of log.read(snapshot?.header.logNext ?? log.first)) {
+      batch.push(...record.changes);
+      if (batch.length >= LIMITS.remoteBatchChangesMax) apply();
+      if (record.own !== undefined) own.add(record.own);
+      loaded.seq = Math.max(loaded.seq, record.seq);
+      // A large batch is several records, of which a crash may have kept the first ones: those have no heads.
+      heads = record.heads.length > 0 ? record.heads : undefined;
+    }
+    apply();
+  } catch (error) {
+    if (isDead(error) || (error instanceof WormholeError && error.code !== 'corrupt')) throw error;
+    damage = messageOf(error);
+  }
+  document.findBuckets();
+  return { heads: heads ?? document.heads(), ...(damage === undefined ? {} : { damage }) };
+}
+
+/** A new log and a snapshot that names it: the old files are out of use the moment the snapshot is in place. */
+async function beginAnew(folder: string, loaded: Loaded): Promise<Loaded> {
+  await loaded.log.close();
+  const logName = `changes-${Number(LOG.exec(loaded.logName)?.[1] ?? 0) + 1}`;
+  const { log } = await ChangeLog.open(join(folder, logName));
+  const anew: Loaded = { ...loaded, log, logName };
+  await rewrite(folder, anew);
+  return anew;
+}
+
+/** Writes what is in memory as the new snapshot. */
+export async function rewrite(folder: string, { document, log, logName, own, seq }: Loaded): Promise<void> {
+  const header = { heads: document.heads(), seq, log: logName, logNext: log.next, own: own.plain() };
+  await writeSnapshot(snapshotPath(folder), { header, document: document.save() });
+  await log.dropBefore(header.logNext);
+}
+
+export function sameHeads(a: Heads, b: Heads): boolean {
+  return a.length === b.length && a.every((head, at) => head === b[at]);
+}

@@ -1,0 +1,212 @@
+import type {
+  Attributes,
+  Data,
+  InodeId,
+  Location,
+  Operation,
+  OpId,
+  Registers,
+  RegisterWrite,
+  Versioned,
+} from '../schema.js';
+import { derivedInode, parseInode } from './allocator.js';
+import type { TreeDocument } from './document.js';
+import { encodeAttributes, encodeData, encodeLocation, encodeTombstone } from './registers.js';
+
+/** A fresh bucket with at least so many new inodes is put as one value. */
+const HYDRATE_FROM_INODES = 4;
+const NO_REGISTERS: Registers = { l: [], d: [], a: [], x: [] };
+
+/** What the group must know beyond the document. */
+export interface GroupContext {
+  /** The journal number under which this pod wrote a version: 0 for an own one of long ago, undefined for
+   *  another pod's. */
+  ownSeq(version: OpId): number | undefined;
+  /** Where a value would be shown beside the winner. */
+  placeOf(inode: InodeId, version: OpId, registers: Registers): { parent: InodeId; name: string };
+}
+
+/** What a group of operations does to one inode, the later over the earlier. */
+interface Staged {
+  l?: Location;
+  d?: Data;
+  a?: Attributes;
+  dead: boolean;
+  /** Only a delete: what it saw. */
+  saw: Set<OpId>;
+  /** Values of `d` that are meant to go. */
+  replaces: Set<OpId>;
+  /** The oldest view that a write of content or a delete was made upon. */
+  seen: number;
+  /** The values shown beside are to be made real even though `d` itself is not written. */
+  settles: boolean;
+}
+
+/**
+ * Turns a group of whole operations into one change of the document. Within the group only the last value of
+ * each register is written, and an inode that came and went within it never was: nobody else could see it.
+ */
+export class LocalGroup {
+  /** Every inode that the change touches, made ones too. */
+  readonly touched = new Set<InodeId>();
+  /** Wall clock of the operation that touched it last, nanoseconds. */
+  readonly times = new Map<InodeId, bigint>();
+  private readonly document: TreeDocument;
+  private readonly context: GroupContext;
+  private readonly staged = new Map<InodeId, Staged>();
+  /** Values for buckets that the document does not have yet. */
+  private readonly fresh = new Map<string, { [key: string]: Uint8Array }>();
+
+  constructor(document: TreeDocument, context: GroupContext) {
+    this.document = document;
+    this.context = context;
+  }
+
+  add(operation: Operation): void {
+    for (const write of operation.writes) {
+      this.touched.add(write.inode);
+      this.times.set(write.inode, operation.time);
+      this.stage(write, operation.seen);
+    }
+  }
+
+  /** Puts everything into the document, ready to be committed. @returns false when there was nothing to put */
+  write(): boolean {
+    for (const [inode, staged] of this.staged) this.writeInode(inode, staged);
+    for (const [bucket, values] of this.fresh) this.writeBucket(bucket, values);
+    return this.document.pendingWrites() > 0;
+  }
+
+  private stage(write: RegisterWrite, seen: number): void {
+    let staged = this.staged.get(write.inode);
+    if (staged === undefined) {
+      staged = { dead: false, saw: new Set(), replaces: new Set(), seen, settles: false };
+      this.staged.set(write.inode, staged);
+    }
+    for (const version of write.replaces ?? write.x?.saw ?? []) staged.replaces.add(version);
+    if (write.x !== undefined) {
+      for (const version of write.x.saw) staged.saw.add(version);
+      delete staged.l;
+      delete staged.d;
+      staged.dead = true;
+    }
+    if (write.l !== undefined) staged.l = overlay(staged.l, write.l);
+    if (write.d !== undefined) staged.d = write.d;
+    if (write.a !== undefined) staged.a = write.a;
+    if (write.l !== undefined && write.d === undefined && write.replaces !== undefined) staged.settles = true;
+  }
+
+  private writeInode(inode: InodeId, staged: Staged): void {
+    const now = this.document.read(inode) ?? NO_REGISTERS;
+    const isNew = now.l.length === 0 && now.d.length === 0;
+    if (isNew && staged.dead && staged.l === undefined && staged.d === undefined) return;
+    const open = isNew ? [] : now.d.filter((value) => !this.isGivenUp(value, now, staged));
+    let data = staged.d;
+    let kept: Versioned<Data>[] = [];
+    if (data !== undefined) {
+      const next = data;
+      kept = open.filter(({ value }) => !sameContent(value, next));
+    } else if (staged.dead) {
+      kept = open.filter(({ id }) => staged.saw.has(id));
+    } else if (staged.settles && open.length > 0 && open.length < now.d.length) {
+      kept = open;
+      data = now.d.findLast((value) => !open.includes(value))?.value;
+    }
+    for (const value of distinct(kept)) this.makeReal(inode, value, now);
+    const lives = !staged.dead || staged.l !== undefined || data !== undefined;
+    if (staged.l !== undefined) this.put(inode, 'l', encodeLocation(isNew ? placed(staged.l) : staged.l));
+    if (data !== undefined) this.put(inode, 'd', encodeData(data));
+    if (staged.a !== undefined && lives) this.put(inode, 'a', encodeAttributes(staged.a));
+    if (staged.dead && !isNew) this.bury(inode, staged, now, open, kept);
+  }
+
+  /**
+   * True for a value that this write means to replace: the user saw it at this very name; or it was this pod's
+   * own and still pending then, so that its id was not known; or it is this pod's own and the only one (its own
+   * writes follow each other); or its bytes are those of one that is given up.
+   */
+  private isGivenUp(value: Versioned<Data>, now: Registers, staged: Staged): boolean {
+    if (staged.replaces.has(value.id)) return true;
+    const seq = this.context.ownSeq(value.id);
+    if (seq !== undefined && (seq > staged.seen || now.d.length === 1)) return true;
+    return now.d.some((other) => staged.replaces.has(other.id) && sameContent(other.value, value.value));
+  }
+
+  /** The tombstone sees what the user saw, what this pod wrote, and what was made real just before. It does not
+   *  see what came in meanwhile: an edit or a move that the user knew nothing of keeps the inode alive. */
+  private bury(
+    inode: InodeId,
+    staged: Staged,
+    now: Registers,
+    open: readonly Versioned<Data>[],
+    kept: readonly Versioned<Data>[],
+  ): void {
+    const before = new Set(now.x.flatMap(({ value }) => value.saw));
+    const saw = [
+      ...now.l.filter(
+        ({ id }) => staged.saw.has(id) || this.context.ownSeq(id) !== undefined || before.has(id),
+      ),
+      ...now.d.filter((value) => !open.includes(value) || kept.includes(value) || before.has(value.id)),
+    ];
+    this.put(inode, 'x', encodeTombstone({ saw: saw.map(({ id }) => id) }));
+  }
+
+  /** A losing value becomes an inode of its own where it was shown; its id is the same on every pod. */
+  private makeReal(inode: InodeId, value: Versioned<Data>, now: Registers): void {
+    const made = derivedInode(value.id);
+    const there = this.document.read(made);
+    if (there !== undefined && there.l.length + there.d.length > 0) return;
+    const place = this.context.placeOf(inode, value.id, now);
+    const attributes = now.a.at(-1)?.value;
+    this.touched.add(made);
+    this.put(made, 'l', encodeLocation(place));
+    this.put(made, 'd', encodeData(value.value));
+    if (attributes !== undefined) this.put(made, 'a', encodeAttributes(attributes));
+  }
+
+  private put(inode: InodeId, register: keyof Registers, value: Uint8Array): void {
+    const place = parseInode(inode);
+    if (place === undefined) throw new RangeError(`${inode} is not the id of an inode`);
+    if (this.document.hasBucket(place.bucket)) {
+      this.document.put(inode, register, value);
+      return;
+    }
+    const values = this.fresh.get(place.bucket) ?? {};
+    values[place.index + register] = value;
+    this.fresh.set(place.bucket, values);
+  }
+
+  private writeBucket(bucket: string, values: { [key: string]: Uint8Array }): void {
+    const inodes = Object.keys(values).filter((key) => key.endsWith('l')).length;
+    if (inodes >= HYDRATE_FROM_INODES) {
+      this.document.makeBucket(bucket, values);
+      return;
+    }
+    this.document.makeBucket(bucket);
+    for (const [key, value] of Object.entries(values)) {
+      this.document.put(`${bucket}/${key.slice(0, -1)}`, key.slice(-1) as keyof Registers, value);
+    }
+  }
+}
+
+/** A second move within a group goes on from where the first began: nobody saw the place between. */
+function overlay(first: Location | undefined, second: Location): Location {
+  return first?.previous === undefined ? second : { ...second, previous: first.previous };
+}
+
+/** The location of a new inode, which was nowhere before. */
+function placed({ parent, name }: Location): Location {
+  return { parent, name };
+}
+
+/** Equal bytes never conflict; times do not count. */
+export function sameContent(a: Data, b: Data): boolean {
+  return a.kind === b.kind && a.size === b.size && a.content === b.content;
+}
+
+/** Of values with equal bytes only the last. */
+function distinct(values: readonly Versioned<Data>[]): Versioned<Data>[] {
+  return values.filter(
+    ({ value }, at) => !values.slice(at + 1).some((later) => sameContent(value, later.value)),
+  );
+}
