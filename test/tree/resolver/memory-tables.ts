@@ -1,0 +1,92 @@
+import type { Dentry, Row, Seat, Tables } from '../../../src/tree/resolver/tables.js';
+import type { InodeId } from '../../../src/tree/schema.js';
+
+/** The resolver's tables in memory. Ranges are copies, so that a resolver which writes while it reads shows
+ *  nothing here that a database would not show. */
+export class MemoryTables implements Tables {
+  readonly rows = new Map<InodeId, Row>();
+  readonly folders = new Map<InodeId, Map<string, Dentry>>();
+  readonly seats = new Map<InodeId, Map<string, Set<InodeId>>>();
+  readonly marks = new Map<string, Set<InodeId>>();
+
+  row(inode: InodeId): Row | undefined {
+    return this.rows.get(inode);
+  }
+
+  putRow(inode: InodeId, row: Row): void {
+    this.rows.set(inode, row);
+  }
+
+  removeRow(inode: InodeId): void {
+    this.rows.delete(inode);
+  }
+
+  *seated(parent: InodeId, name?: string): Iterable<{ name: string; inode: InodeId }> {
+    const names = this.seats.get(parent);
+    if (names === undefined) return;
+    if (name === undefined) {
+      for (const [at, inodes] of names) for (const inode of inodes) yield { name: at, inode };
+    } else for (const inode of names.get(name) ?? []) yield { name, inode };
+  }
+
+  putSeat({ parent, name }: Seat, inode: InodeId): void {
+    let names = this.seats.get(parent);
+    if (names === undefined) this.seats.set(parent, (names = new Map()));
+    const inodes = names.get(name);
+    if (inodes === undefined) names.set(name, new Set([inode]));
+    else inodes.add(inode);
+  }
+
+  removeSeat({ parent, name }: Seat, inode: InodeId): void {
+    const names = this.seats.get(parent);
+    const inodes = names?.get(name);
+    if (names === undefined || inodes === undefined || !inodes.delete(inode)) return;
+    if (inodes.size === 0) names.delete(name);
+    if (names.size === 0) this.seats.delete(parent);
+  }
+
+  marked(mark: string): Iterable<InodeId> {
+    return this.marks.get(mark) ?? [];
+  }
+
+  putMark(mark: string, inode: InodeId): void {
+    const inodes = this.marks.get(mark);
+    if (inodes === undefined) this.marks.set(mark, new Set([inode]));
+    else inodes.add(inode);
+  }
+
+  removeMark(mark: string, inode: InodeId): void {
+    const inodes = this.marks.get(mark);
+    if (inodes?.delete(inode) && inodes.size === 0) this.marks.delete(mark);
+  }
+
+  dentry(parent: InodeId, name: string): Dentry | undefined {
+    return this.folders.get(parent)?.get(name);
+  }
+
+  *dentries(
+    parent: InodeId,
+    after: string | undefined,
+    limit: number,
+  ): Iterable<{ name: string; dentry: Dentry }> {
+    const folder = this.folders.get(parent);
+    if (folder === undefined) return;
+    const rest = [...folder].filter(([name]) => after === undefined || compareBytes(name, after) > 0);
+    rest.sort(([a], [b]) => compareBytes(a, b));
+    for (const [name, dentry] of rest.slice(0, limit)) yield { name, dentry };
+  }
+
+  putDentry(parent: InodeId, name: string, dentry: Dentry): void {
+    const folder = this.folders.get(parent);
+    if (folder === undefined) this.folders.set(parent, new Map([[name, dentry]]));
+    else folder.set(name, dentry);
+  }
+
+  removeDentry(parent: InodeId, name: string): void {
+    this.folders.get(parent)?.delete(name);
+  }
+}
+
+function compareBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
