@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeLan } from '../test/system/namespaces.js';
+import { makeNetwork } from '../test/system/namespaces.js';
 import { TestPod } from '../test/system/pods.js';
 
 /** Two fresh pods on two hosts of a LAN of their own, linked. */
@@ -14,7 +14,7 @@ export interface Pair {
 /** Runs `work` with a pair and takes everything away afterwards. */
 export async function withPair<T>(role: 'storage' | 'portal', work: (pair: Pair) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'wormhole-bench-'));
-  const lan = await makeLan(2);
+  const lan = makeNetwork(2);
   const a = new TestPod(lan.hosts[0], 'alpha', folder);
   const b = new TestPod(lan.hosts[1], 'beta', folder);
   try {
@@ -25,7 +25,7 @@ export async function withPair<T>(role: 'storage' | 'portal', work: (pair: Pair)
   } finally {
     await b.wh('down');
     await a.wh('down');
-    await lan.close();
+    await lan.remove();
     rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Inspection, Status } from '../src/daemon/control.js';
-import { makeLan } from '../test/system/namespaces.js';
+import { makeNetwork, type TestNetwork } from '../test/system/namespaces.js';
 import { eventually, run, TestPod } from '../test/system/pods.js';
 
 const MEBIBYTES = 256;
@@ -77,15 +77,17 @@ async function demo(): Promise<void> {
   title('The cable is pulled; both go on; the cable is back');
   writeFileSync(a.path('plan.txt'), 'the plan\n');
   await a.ok('sync', '--wait', '--timeout', '30s');
-  await eventually(() => readFileSync(b.path('plan.txt')));
-  await lan.cut(1);
+  await eventually(() => {
+    readFileSync(b.path('plan.txt'));
+  });
+  lan.hosts[1]?.cut();
   writeFileSync(a.path('plan.txt'), 'the plan, as the desktop wants it\n');
   writeFileSync(b.path('plan.txt'), 'the plan, as the laptop wants it\n');
   writeFileSync(b.path('on-the-train.txt'), 'written offline\n');
   await run(undefined, ['mv', a.path('hello.txt'), a.path('welcome.txt')]);
   await run(undefined, ['sh', '-c', `echo 'and more, from the train' >> '${b.path('hello.txt')}'`]);
   say('  offline: plan.txt edited on both, hello.txt renamed on the desktop and edited on the laptop');
-  await lan.heal(1);
+  lan.hosts[1]?.heal();
   const healed = performance.now();
   await eventually(() => {
     for (const pod of [a, b]) {
@@ -113,9 +115,9 @@ async function demo(): Promise<void> {
   say('\n  Your own: ./bin/wh new NAME FOLDER, then ./bin/wh invite. README.md has the first tour.');
 }
 
-async function twoPods(): Promise<{ a: TestPod; b: TestPod; lan: Awaited<ReturnType<typeof makeLan>> }> {
-  const lan = await makeLan(2);
-  cleanups.push(() => lan.close());
+async function twoPods(): Promise<{ a: TestPod; b: TestPod; lan: TestNetwork }> {
+  const lan = makeNetwork(2);
+  cleanups.push(() => lan.remove());
   const a = new TestPod(lan.hosts[0], 'desktop', folder);
   const b = new TestPod(lan.hosts[1], 'laptop', folder);
   cleanups.push(() => a.wh('down'));

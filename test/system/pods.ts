@@ -4,12 +4,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DaemonReady } from '../../src/daemon/order.js';
-
-/** Where commands run: this machine, or a network namespace of it. */
-export interface Host {
-  /** Words to put before a command so that it runs on that host, in the same mount namespace as the test. */
-  readonly prefix: readonly string[];
-}
+import type { Host } from './namespaces.js';
 
 export interface CommandResult {
   code: number;
@@ -25,7 +20,7 @@ export function run(
   command: readonly string[],
   options: { env?: Record<string, string>; cwd?: string; input?: string; timeoutMs?: number } = {},
 ): Promise<CommandResult> {
-  const [program = '', ...args] = [...(host?.prefix ?? []), ...command];
+  const [program = '', ...args] = [...into(host), ...command];
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       cwd: options.cwd ?? '/',
@@ -52,6 +47,17 @@ export function run(
     });
     child.stdin.end(options.input ?? '');
   });
+}
+
+/** Runs what follows on a host, in this process' own mount namespace (`ip netns exec` would make a new one, and
+ *  its mounts could not be seen from here). */
+function into(host: Host | undefined): string[] {
+  return host === undefined ? [] : ['nsenter', `--net=/run/netns/${host.name}`];
+}
+
+/** Bytes that a host's network interface has received. */
+export function receivedBytes(host: Host): number {
+  return Number(host.run('cat', ['/sys/class/net/eth0/statistics/rx_bytes']));
 }
 
 /** As {@link run}, but a failure is an error that shows what was said. */
