@@ -106,6 +106,10 @@ export interface Tree {
     },
   ): Node;
 
+  /** Set while too many operations wait for the document: whoever makes operations in numbers (fs/) waits for
+   *  it before the next one. Beyond a far higher limit operations throw `busy`. */
+  congested(): Promise<void> | undefined;
+
   /** Resolves when everything returned so far survives a power cut here (one fdatasync of the journal). */
   flush(): Promise<void>;
   /** Resolves when everything returned so far is in the document and durable; with its heads. */
@@ -129,13 +133,19 @@ export interface Tree {
   sync: {
     /** The next message for the peer, or undefined when there is nothing to say now. */
     generate(peer: string): Promise<Uint8Array | undefined>;
-    /** @throws WormholeError `protocol` when the message is not valid; nothing was applied */
-    receive(peer: string, message: Uint8Array): Promise<void>;
+    /** Resolves, when what it brought is durable, with the heads to acknowledge.
+     *  @throws WormholeError `protocol` when the message is not valid; nothing was applied */
+    receive(peer: string, message: Uint8Array): Promise<Heads>;
     /** Pushed changes of a peer; those whose dependencies are missing wait for anti-entropy.
      *  Resolves, when they are durable, with the heads to acknowledge. */
     apply(changes: readonly Uint8Array[]): Promise<Heads>;
     /** Forgets the conversation (the link is gone), keeps what the peer is known to have. */
     disconnect(peer: string): Promise<void>;
+    /** The whole document for a peer whose own is empty; undefined when it is small enough for plain sync. */
+    snapshot(): Promise<Uint8Array | undefined>;
+    /** Starts this pod's empty document from a peer's snapshot; resolves when it is durable here.
+     *  @throws WormholeError `protocol` when it is not valid or of another network, `exists` when not empty */
+    adopt(snapshot: Uint8Array): Promise<Heads>;
   };
   close(): Promise<void>;
 }

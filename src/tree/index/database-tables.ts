@@ -1,0 +1,150 @@
+import { decodeCbor, encodeCbor } from '../../base/index.js';
+import type { Batch, Database, Table } from '../../store/index.js';
+import type { Counts, Row } from '../resolver/tables.js';
+import type { Heads, InodeId } from '../schema.js';
+import { ActorNumbers } from './actors.js';
+import { decodeName, encodeName, isEmptyName, type NameRecord } from './name-record.js';
+import { decodeRow, encodeRow } from './row-codec.js';
+
+/** Raised when rows or names are stored in another way: the index is then built again from the document. */
+const SCHEMA_VERSION = 1;
+const META_TABLE = 'index-meta';
+const META_KEY = 'stamp';
+
+/** What the index shows, and where. */
+export interface Meta {
+  /** The document's heads that the index shows; empty: there is no index. */
+  heads: Heads;
+  /** The last journaled operation that is in it. */
+  seq: number;
+  /** Which of the two sets of tables is in force: a rebuild fills the other one and then switches. */
+  generation: number;
+  counts: Counts;
+}
+
+export const NO_COUNTS: Counts = { files: 0, directories: 0, bytes: 0, conflicts: 0, ignored: 0 };
+export const NO_INDEX: Meta = { heads: [], seq: 0, generation: 0, counts: NO_COUNTS };
+
+export function addCounts(a: Counts, b: Counts): Counts {
+  return {
+    files: a.files + b.files,
+    directories: a.directories + b.directories,
+    bytes: a.bytes + b.bytes,
+    conflicts: a.conflicts + b.conflicts,
+    ignored: a.ignored + b.ignored,
+  };
+}
+
+/** What {@link LayeredTables} lies over: the index as it stands in the database. */
+export interface IndexReader {
+  row(inode: InodeId): Row | undefined;
+  name(parent: InodeId, name: string): NameRecord | undefined;
+  /** Names of a folder in byte order, after one (exclusive). */
+  names(parent: InodeId, after: string | undefined): Iterable<{ name: string; record: NameRecord }>;
+}
+
+/** The index in the embedded database: `rows` by inode, `names` by folder and name. */
+export class DatabaseTables implements IndexReader {
+  private readonly database: Database;
+  private readonly actors: ActorNumbers;
+  private readonly generation: number;
+  private readonly rowTable: Table;
+  private readonly nameTable: Table;
+
+  constructor(database: Database, generation: number) {
+    this.database = database;
+    this.actors = new ActorNumbers(database);
+    this.generation = generation;
+    this.rowTable = database.table(rowTableName(generation));
+    this.nameTable = database.table(nameTableName(generation));
+  }
+
+  row(inode: InodeId): Row | undefined {
+    const bytes = this.rowTable.get(inode);
+    return bytes === undefined ? undefined : decodeRow(bytes, this.actors);
+  }
+
+  /** Rows in the order of their inodes, after one (exclusive). */
+  *rows(after: InodeId | undefined): Iterable<{ inode: InodeId; row: Row }> {
+    const options = after === undefined ? {} : { start: `${after}\0` };
+    for (const { key, value } of this.rowTable.range(options)) {
+      yield { inode: key, row: decodeRow(value, this.actors) };
+    }
+  }
+
+  name(parent: InodeId, name: string): NameRecord | undefined {
+    const bytes = this.nameTable.get(nameKey(parent, name));
+    return bytes === undefined ? undefined : decodeName(bytes);
+  }
+
+  *names(parent: InodeId, after: string | undefined): Iterable<{ name: string; record: NameRecord }> {
+    const start = after === undefined ? nameKey(parent, '') : `${nameKey(parent, after)}\0`;
+    for (const { key, value } of this.nameTable.range({ start, end: `${parent}\x01` })) {
+      yield { name: key.slice(parent.length + 1), record: decodeName(value) };
+    }
+  }
+
+  /** Writes rows and names (undefined or empty: removes them) and the stamp as one batch. */
+  write(
+    rows: Iterable<[InodeId, Row | undefined]>,
+    names: Iterable<[InodeId, string, NameRecord]>,
+    meta: Meta | undefined,
+  ): void {
+    this.database.writeNow((batch) => {
+      const rowTable = batch.table(rowTableName(this.generation));
+      for (const [inode, row] of rows) {
+        if (row === undefined) rowTable.remove(inode);
+        else rowTable.put(inode, encodeRow(row, this.actors));
+      }
+      const nameTable = batch.table(nameTableName(this.generation));
+      for (const [parent, name, record] of names) {
+        if (isEmptyName(record)) nameTable.remove(nameKey(parent, name));
+        else nameTable.put(nameKey(parent, name), encodeName(record));
+      }
+      this.actors.save(batch);
+      if (meta !== undefined) writeMeta(batch, meta);
+    });
+    this.actors.saved();
+  }
+
+  /** Removes everything of this generation, in batches that let other writers in between. */
+  clear(entriesPerBatch: number): void {
+    for (const name of [rowTableName(this.generation), nameTableName(this.generation)]) {
+      for (;;) {
+        const keys = [...this.database.table(name).keys({ limit: entriesPerBatch })];
+        if (keys.length === 0) break;
+        this.database.writeNow((batch) => {
+          const table = batch.table(name);
+          for (const key of keys) table.remove(key);
+        });
+      }
+    }
+  }
+}
+
+/** The stamp of the index in a database, `NO_INDEX` when it has none or one of another schema. */
+export function readMeta(database: Database): Meta {
+  const bytes = database.table(META_TABLE).get(META_KEY);
+  if (bytes === undefined) return NO_INDEX;
+  const stored = decodeCbor(bytes) as Meta & { version: number };
+  if (stored.version !== SCHEMA_VERSION) return { ...NO_INDEX, generation: stored.generation ?? 0 };
+  const { heads, seq, generation, counts } = stored;
+  return { heads, seq, generation, counts };
+}
+
+function writeMeta(batch: Batch, meta: Meta): void {
+  batch.table(META_TABLE).put(META_KEY, encodeCbor({ version: SCHEMA_VERSION, ...meta }));
+}
+
+/** Inode ids and names hold no NUL, so that a folder's names are one range and no other folder's. */
+function nameKey(parent: InodeId, name: string): string {
+  return `${parent}\0${name}`;
+}
+
+function rowTableName(generation: number): string {
+  return `index-rows-${generation}`;
+}
+
+function nameTableName(generation: number): string {
+  return `index-names-${generation}`;
+}

@@ -1,0 +1,112 @@
+import type { Database } from '../../store/index.js';
+import type { IndexChange, Indexer, RegisterReader } from '../engine/indexer.js';
+import { resolve } from '../resolver/resolve.js';
+import type { Change, Context, Counts } from '../resolver/tables.js';
+import type { Heads, InodeId, OpId } from '../schema.js';
+import { addCounts, DatabaseTables, type Meta, NO_COUNTS, readMeta } from './database-tables.js';
+import { HotTables } from './hot-tables.js';
+import { LayeredTables } from './layered-tables.js';
+
+/** A rebuild resolves and writes so many inodes at a time, and lets other writers of the database in between. */
+const rebuildBatchInodes = 2_000;
+const clearBatchEntries = 5_000;
+
+/** The index of a database, kept equal to the resolver's result for the document that `reader` reads. */
+export function makeIndexer(database: Database, reader: RegisterReader): Indexer {
+  return new DatabaseIndexer(database, reader);
+}
+
+class DatabaseIndexer implements Indexer {
+  private readonly database: Database;
+  private readonly reader: RegisterReader;
+  private meta: Meta;
+  private tables: DatabaseTables;
+  private hot: HotTables;
+
+  constructor(database: Database, reader: RegisterReader) {
+    this.database = database;
+    this.reader = reader;
+    this.meta = readMeta(database);
+    this.tables = new DatabaseTables(database, this.meta.generation);
+    this.hot = new HotTables(this.tables);
+    // What a rebuild left behind that did not finish, or that finished and did not come to clear up.
+    new DatabaseTables(database, otherGeneration(this.meta)).clear(clearBatchEntries);
+  }
+
+  stamp(): { heads: Heads; seq: number } {
+    return { heads: this.meta.heads, seq: this.meta.seq };
+  }
+
+  update({ touched, heads, seq, time, times }: Parameters<Indexer['update']>[0]): IndexChange {
+    const context: Context = times === undefined ? { time } : { time, timeOf: (inode) => times.get(inode) };
+    const { layer, counts, inodes } = this.resolve(this.hot, touched, context);
+    const meta: Meta = { ...this.meta, heads, seq, counts: addCounts(this.meta.counts, counts) };
+    this.tables.write(layer.heldRows(), layer.heldNames(), meta);
+    this.meta = meta;
+    this.hot.adopt(layer);
+    return changeOf(layer, inodes);
+  }
+
+  rebuild({ heads, seq, time }: { heads: Heads; seq: number; time: bigint }): void {
+    const generation = otherGeneration(this.meta);
+    const tables = new DatabaseTables(this.database, generation);
+    const hot = new HotTables(tables);
+    tables.clear(clearBatchEntries);
+    let counts = NO_COUNTS;
+    for (const batch of batches(this.reader.inodes(), rebuildBatchInodes)) {
+      const { layer, counts: more } = this.resolve(hot, batch, { time });
+      counts = addCounts(counts, more);
+      tables.write(layer.heldRows(), layer.heldNames(), undefined);
+      hot.adopt(layer);
+    }
+    // From this write on readers see the new tables, and nothing of the old ones.
+    const meta: Meta = { heads, seq, generation, counts };
+    tables.write([], [], meta);
+    const old = this.tables;
+    this.meta = meta;
+    this.tables = tables;
+    this.hot = hot;
+    old.clear(clearBatchEntries);
+  }
+
+  shownConflict(inode: InodeId, version: OpId): { parent: InodeId; name: string } | undefined {
+    const shadow = this.hot.row(inode)?.shadows.find((other) => other.inode.endsWith(`~${version}`));
+    return shadow === undefined ? undefined : { parent: shadow.parent, name: shadow.name };
+  }
+
+  private resolve(
+    hot: HotTables,
+    touched: Iterable<InodeId>,
+    context: Context,
+  ): { layer: LayeredTables; counts: Counts; inodes: InodeId[] } {
+    const layer = new LayeredTables(hot);
+    const changes: Change[] = [];
+    for (const inode of touched) changes.push({ inode, registers: this.reader.read(inode) });
+    const { counts, inodes } = resolve(layer, changes, context);
+    return { layer, counts, inodes };
+  }
+}
+
+function otherGeneration(meta: Meta): number {
+  return meta.generation === 0 ? 1 : 0;
+}
+
+/** Everything that a reader may have kept, and the virtual inodes that have no row of their own. */
+function changeOf(layer: LayeredTables, inodes: readonly InodeId[]): IndexChange {
+  const rows = new Set(inodes);
+  for (const [inode] of layer.heldRows()) rows.add(inode);
+  const names: IndexChange['names'] = [];
+  for (const [parent, name] of layer.heldNames()) names.push({ parent, name });
+  return { inodes: [...rows], names };
+}
+
+function* batches<T>(items: Iterable<T>, size: number): Generator<T[]> {
+  let batch: T[] = [];
+  for (const item of items) {
+    batch.push(item);
+    if (batch.length < size) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}

@@ -1,0 +1,112 @@
+import { decodeCbor, encodeCbor, WormholeError } from '../../base/index.js';
+import { openRecordLog, type RecordLog } from '../../store/index.js';
+import type { Attributes, Data, Operation, RegisterWrite } from '../schema.js';
+
+const VERSION = 1;
+const segmentBytes = 4 * 1024 * 1024;
+/** Below this the journal is not worth a new segment. */
+const dropBytes = 1024 * 1024;
+
+type StoredOperation = [version: number, seen: number, time: bigint | number, writes: RegisterWrite[]];
+
+/**
+ * Operations from the moment they return until they are durable in the document. An operation's number is its
+ * record's number plus one, so that 0 is before the first.
+ */
+export class Journal {
+  private readonly log: RecordLog;
+  private dropping: Promise<void> | undefined;
+
+  constructor(log: RecordLog) {
+    this.log = log;
+  }
+
+  /** The number that the next operation will have. */
+  get next(): number {
+    return this.log.next + 1;
+  }
+
+  /** The oldest operation that is kept. */
+  get first(): number {
+    return this.log.first + 1;
+  }
+
+  /** It survives the death of the process when this returns.
+   *  @throws WormholeError `full` (nothing happened) | `io` | `corrupt` */
+  append(operation: Operation): void {
+    const stored: StoredOperation = [VERSION, operation.seen, operation.time, operation.writes];
+    const number = this.log.append(encodeCbor(stored));
+    if (number + 1 !== operation.seq) {
+      throw new WormholeError('internal', `operation ${operation.seq} was journaled as ${number + 1}`);
+    }
+  }
+
+  /** @throws WormholeError `newer-format` | `protocol` | `corrupt` */
+  *from(seq: number): Generator<Operation> {
+    for (const { number, record } of this.log.read(Math.max(0, seq - 1))) {
+      yield decodeOperation(record, number + 1);
+    }
+  }
+
+  /** Resolves when everything appended so far survives a power cut. */
+  sync(): Promise<void> {
+    return this.log.sync();
+  }
+
+  /** Operations up to `seq` are needed no more. Large journals get smaller, now or a little later. */
+  drop(seq: number): Promise<void> {
+    if (this.dropping !== undefined || this.log.bytes < dropBytes) return Promise.resolve();
+    this.dropping = this.log.dropBefore(Math.min(seq, this.log.next)).finally(() => {
+      this.dropping = undefined;
+    });
+    return this.dropping;
+  }
+
+  async close(): Promise<void> {
+    await this.dropping?.catch(() => {});
+    await this.log.close();
+  }
+}
+
+/** What was cut off or damaged is the caller's to tell: a damaged journal takes no further operation. */
+export async function openJournal(folder: string): Promise<{
+  journal: Journal;
+  condition: Awaited<ReturnType<typeof openRecordLog>>['condition'];
+}> {
+  const { log, condition } = await openRecordLog(folder, { segmentBytes });
+  return { journal: new Journal(log), condition };
+}
+
+function decodeOperation(record: Uint8Array, seq: number): Operation {
+  const [version, seen, time, writes] = decodeCbor(record) as StoredOperation;
+  if (version !== VERSION) {
+    throw new WormholeError(
+      'newer-format',
+      'the journal was written by a newer version: update this machine',
+    );
+  }
+  return { seq, seen, time: BigInt(time), writes: writes.map(ownWrite) };
+}
+
+/** Small integers come back as numbers where times are bigint, and byte strings as views into the record. */
+function ownWrite(stored: RegisterWrite): RegisterWrite {
+  const write: RegisterWrite = { ...stored };
+  if (stored.d !== undefined) write.d = ownData(stored.d);
+  if (stored.a !== undefined) write.a = ownAttributes(stored.a);
+  return write;
+}
+
+function ownData(data: Data): Data {
+  return { ...data, mtime: BigInt(data.mtime) };
+}
+
+function ownAttributes(attributes: Attributes): Attributes {
+  const own = { ...attributes };
+  if (own.mtime !== undefined) own.mtime = BigInt(own.mtime);
+  if (own.xattrs !== undefined) {
+    own.xattrs = Object.fromEntries(
+      Object.entries(own.xattrs).map(([name, value]) => [name, Uint8Array.from(value)]),
+    );
+  }
+  return own;
+}

@@ -1,0 +1,170 @@
+import type { Log } from '../../base/index.js';
+import type { Database } from '../../store/index.js';
+import type { IndexChange } from '../engine/indexer.js';
+import { isProvisional, operationOf, patch } from '../operations/patch.js';
+import { resolve } from '../resolver/resolve.js';
+import type { Counts, Row, Seat } from '../resolver/tables.js';
+import type { Heads, InodeId, Operation, OpId } from '../schema.js';
+import { addCounts, DatabaseTables, type Meta, NO_COUNTS, readMeta } from './database-tables.js';
+import { HotTables } from './hot-tables.js';
+import { LayeredTables, MARKS } from './layered-tables.js';
+import { sameDentry, sameShown } from './same-view.js';
+
+/** An operation that the index does not show yet. */
+interface Pending {
+  seq: number;
+  rows: InodeId[];
+  names: Seat[];
+  counts: Counts;
+  /** How many remote batches had come when it was made. */
+  remoteBatches: number;
+  /** It met a conflict: the engine may make inodes whose ids are not known here. */
+  conflict: boolean;
+}
+
+export interface Echo {
+  seq: number;
+  change: IndexChange;
+  heads: Heads;
+  remote: boolean;
+}
+
+/**
+ * The tree as readers on the main thread see it: the index in the database and, over it, the operations that are
+ * not in it yet. Each entry over the index remembers the last operation that touched it, and goes when the
+ * index shows that one. It works without the engine.
+ */
+export class Overlay {
+  readonly tables: LayeredTables;
+  private readonly database: Database;
+  private readonly hot: HotTables;
+  private readonly log: Log;
+  private readonly podPrefix: string;
+  private meta: Meta;
+  private pending: Pending[] = [];
+  private echoedSeq: number;
+  private remoteBatches = 0;
+  private current: Pending | undefined;
+
+  /** @param podPrefix how the ids of all actors of this pod begin */
+  constructor(database: Database, podPrefix: string, log: Log) {
+    this.database = database;
+    this.podPrefix = podPrefix;
+    this.log = log;
+    this.meta = readMeta(database);
+    this.echoedSeq = this.meta.seq;
+    this.hot = new HotTables(new DatabaseTables(database, this.meta.generation));
+    this.tables = new LayeredTables(this.hot);
+    this.tables.onRow = (inode) => this.current?.rows.push(inode);
+    this.tables.onName = (parent, name) => this.current?.names.push({ parent, name });
+  }
+
+  /** The last operation that the index shows. */
+  get echoed(): number {
+    return this.echoedSeq;
+  }
+
+  /** Operations that it does not show. */
+  get depth(): number {
+    return this.pending.length;
+  }
+
+  /** Shows a journaled operation. Never throws: at worst the operation is seen only when the index has it. */
+  apply(operation: Operation): void {
+    this.current = {
+      seq: operation.seq,
+      rows: [],
+      names: [],
+      counts: NO_COUNTS,
+      remoteBatches: this.remoteBatches,
+      conflict: false,
+    };
+    this.tables.stamp = operation.seq;
+    try {
+      const changes = patch(operation, (inode) => this.rowOf(inode), this.ownIn(operation));
+      this.current.counts = resolve(this.tables, changes, { time: operation.time }).counts;
+    } catch (error) {
+      this.log.error('an operation is not shown until the index has it', { seq: operation.seq, error });
+    }
+    this.pending.push(this.current);
+    this.current = undefined;
+  }
+
+  /** The index shows more: lets go of what it covers. @returns what looks different to readers now */
+  echo({ seq, change, remote }: Echo): { inodes: InodeId[]; names: Seat[] } {
+    this.refresh(change);
+    this.echoedSeq = Math.max(this.echoedSeq, seq);
+    const settled = this.takeSettled(seq);
+    const different = this.drop(settled, seq);
+    if (remote) {
+      this.remoteBatches++;
+      const names = change.names.filter(({ parent }) => parent !== MARKS);
+      return {
+        inodes: [...new Set([...change.inodes, ...different.inodes])],
+        names: [...names, ...different.names],
+      };
+    }
+    return different;
+  }
+
+  counts(): Counts {
+    return this.pending.reduce((sum, { counts }) => addCounts(sum, counts), this.meta.counts);
+  }
+
+  /** Rows that the index has, in the order of their inodes. */
+  rows(after: InodeId | undefined): Iterable<{ inode: InodeId; row: Row }> {
+    return this.hot.rows(after);
+  }
+
+  private refresh(change: IndexChange): void {
+    this.database.refresh();
+    const meta = readMeta(this.database);
+    if (meta.generation === this.meta.generation) this.hot.forget(change);
+    else this.hot.replace(new DatabaseTables(this.database, meta.generation));
+    this.meta = meta;
+  }
+
+  private takeSettled(seq: number): Pending[] {
+    let count = 0;
+    while (count < this.pending.length && (this.pending[count] as Pending).seq <= seq) count++;
+    return this.pending.splice(0, count);
+  }
+
+  /** What nobody else meddled with is in the index as it was shown here; only the rest needs comparing. */
+  private drop(settled: readonly Pending[], seq: number): { inodes: InodeId[]; names: Seat[] } {
+    const inodes: InodeId[] = [];
+    const names: Seat[] = [];
+    for (const pending of settled) {
+      const compare = pending.conflict || pending.remoteBatches !== this.remoteBatches;
+      for (const inode of pending.rows) {
+        const held = this.tables.dropRow(inode, seq);
+        if (compare && held !== undefined && !sameShown(held.value, this.tables.row(inode)))
+          inodes.push(inode);
+      }
+      for (const { parent, name } of pending.names) {
+        const held = this.tables.dropName(parent, name, seq);
+        if (!compare || held === undefined || parent === MARKS) continue;
+        if (!sameDentry(held.value.dentry, this.tables.dentry(parent, name))) names.push({ parent, name });
+      }
+    }
+    return { inodes, names };
+  }
+
+  private rowOf(inode: InodeId): Row | undefined {
+    const row = this.tables.row(inode);
+    if (row !== undefined && row.registers.d.length > 1 && this.current !== undefined) {
+      this.current.conflict = true;
+    }
+    return row;
+  }
+
+  /** Values of this pod that the operation saw without knowing their ids: those that are pending still, and
+   *  those that were when it was made (it comes from the journal, or from a file that was open for long). */
+  private ownIn(operation: Operation): (id: OpId) => boolean {
+    const shown = operation.seen < this.echoedSeq;
+    return (id) =>
+      isProvisional(id)
+        ? operationOf(id) < operation.seq
+        : shown && id.startsWith(this.podPrefix, id.indexOf('@') + 1);
+  }
+}

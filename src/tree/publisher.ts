@@ -1,0 +1,115 @@
+import { type Clock, type Log, WormholeError } from '../base/index.js';
+import type { EngineClient } from './engine/client.js';
+import type { Journal } from './index/journal.js';
+import type { Operation } from './schema.js';
+
+const retryMs = 1_000;
+
+export interface PublisherOptions {
+  engine: EngineClient;
+  journal: Journal;
+  beforePublish: (contents: string[]) => Promise<void>;
+  clock: Clock;
+  log: Log;
+  /** Operations of an earlier process that the index does not show. */
+  replayed: Operation[];
+}
+
+/**
+ * Hands operations to the engine in order: after the document said what it has, after they are durable in the
+ * journal (so that the document never is ahead of it), and after the chunks of the contents they name are.
+ */
+export class Publisher {
+  private readonly options: PublisherOptions;
+  private queue: Operation[];
+  private ready = false;
+  private running: Promise<void> | undefined;
+  private readonly stopping = new AbortController();
+
+  constructor(options: PublisherOptions) {
+    this.options = options;
+    this.queue = options.replayed;
+    this.start().catch((error) => this.options.log.error('the document did not load', { error }));
+  }
+
+  /** Operations that the engine was not given yet. */
+  get waiting(): number {
+    return this.queue.length;
+  }
+
+  add(operation: Operation): void {
+    this.queue.push(operation);
+    this.kick();
+  }
+
+  /** Resolves when the engine was given everything added so far.
+   *  @throws WormholeError `closed`, or why the document did not load */
+  async drain(): Promise<void> {
+    await this.options.engine.ready;
+    while (this.queue.length > 0) {
+      if (this.stopping.signal.aborted) throw new WormholeError('closed', 'the tree is closed');
+      this.kick();
+      await this.running;
+    }
+  }
+
+  /** Stops after the batch that is under way. What was not given is in the journal. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.running;
+  }
+
+  private async start(): Promise<void> {
+    const { engine, journal, log } = this.options;
+    const { appliedSeq } = await engine.ready;
+    const oldest = this.queue[0]?.seq ?? journal.next;
+    const older: Operation[] = [];
+    // The document may be behind the index (it was put back from a backup, or lost its end to the disk).
+    if (appliedSeq + 1 < oldest) {
+      if (appliedSeq + 1 < journal.first) log.error('the journal does not reach back to the document');
+      for (const operation of journal.from(appliedSeq + 1)) {
+        if (operation.seq >= oldest) break;
+        older.push(operation);
+      }
+    }
+    this.queue = [...older, ...this.queue.filter(({ seq }) => seq > appliedSeq)];
+    this.ready = true;
+    this.kick();
+  }
+
+  private kick(): void {
+    if (!this.ready || this.running !== undefined || this.queue.length === 0) return;
+    if (this.stopping.signal.aborted) return;
+    this.running = this.run().finally(() => {
+      this.running = undefined;
+    });
+  }
+
+  /** Never rejects. */
+  private async run(): Promise<void> {
+    while (this.queue.length > 0 && !this.stopping.signal.aborted) {
+      const batch = [...this.queue];
+      try {
+        const contents = contentsOf(batch);
+        await Promise.all([
+          this.options.journal.sync(),
+          contents.length > 0 ? this.options.beforePublish(contents) : undefined,
+        ]);
+        this.options.engine.apply(batch);
+        this.queue.splice(0, batch.length);
+      } catch (error) {
+        this.options.log.error('operations could not be published, it will be tried again', { error });
+        await this.options.clock.sleep(retryMs, this.stopping.signal).catch(() => {});
+      }
+    }
+  }
+}
+
+/** The contents that these operations make visible to others, each once. */
+function contentsOf(operations: readonly Operation[]): string[] {
+  const contents = new Set<string>();
+  for (const { writes } of operations) {
+    for (const { d } of writes) if (d?.kind === 'file' && d.content !== '') contents.add(d.content);
+  }
+  return [...contents];
+}

@@ -1,0 +1,305 @@
+import { type Clock, Emitter, LIMITS, type Log, WormholeError } from '../base/index.js';
+import type { Database } from '../store/index.js';
+import type { InodeAllocator } from './engine/allocator.js';
+import type { EngineClient, EngineEvents } from './engine/client.js';
+import type { Journal } from './index/journal.js';
+import type { Overlay } from './index/overlay.js';
+import { type AttributeChange, setAttributes, setData } from './operations/change.js';
+import { create, link } from './operations/create.js';
+import { isProvisional, operationOf } from './operations/patch.js';
+import { rmdir, unlink } from './operations/remove.js';
+import { type RenameFlags, rename } from './operations/rename.js';
+import type { View } from './operations/view.js';
+import { Publisher } from './publisher.js';
+import { listNames, lookupName, pathOf, resolvePath, viewNode } from './resolver/view.js';
+import type { Attributes, Data, Heads, InodeId, Operation, OpId, RegisterWrite } from './schema.js';
+import type { Entry, Node, Tree, TreeEvents } from './tree.js';
+
+export interface TreeParts {
+  database: Database;
+  journal: Journal;
+  overlay: Overlay;
+  engine: EngineClient;
+  allocator: InodeAllocator;
+  clock: Clock;
+  log: Log;
+  beforePublish?: (contents: string[]) => Promise<void>;
+  replayed: Operation[];
+}
+
+/** The façade: decides operations on the overlay, journals them, hands them on; answers reads from the overlay. */
+export class WormholeTree implements Tree {
+  readonly events = new Emitter<TreeEvents>();
+  readonly sync: Tree['sync'];
+  private readonly database: Database;
+  private readonly journal: Journal;
+  private readonly overlay: Overlay;
+  private readonly engine: EngineClient;
+  private readonly clock: Clock;
+  private readonly log: Log;
+  private readonly publisher: Publisher;
+  private readonly view: View;
+  private readonly stopListening: (() => void)[];
+  private relief: { promise: Promise<void>; resolve: () => void } | undefined;
+  private engineState: EngineEvents['state']['state'] = 'loading';
+  private closing: Promise<void> | undefined;
+
+  constructor(parts: TreeParts) {
+    const { database, journal, overlay, engine, allocator, clock, log, replayed } = parts;
+    this.database = database;
+    this.journal = journal;
+    this.overlay = overlay;
+    this.engine = engine;
+    this.clock = clock;
+    this.log = log;
+    this.view = {
+      tables: overlay.tables,
+      node: (id) => this.node(id),
+      allocate: () => allocator.next(),
+      time: 0n,
+    };
+    this.sync = {
+      generate: (peer) => engine.generate(peer),
+      receive: (peer, message) => engine.receive(peer, message),
+      apply: (changes) => engine.applyChanges(changes),
+      disconnect: (peer) => engine.disconnect(peer),
+      snapshot: () => engine.snapshotForPeer(),
+      adopt: (snapshot) => engine.adoptSnapshot(snapshot),
+    };
+    this.stopListening = [
+      engine.events.on('echo', (echo) => this.echoed(echo)),
+      engine.events.on('durable', (durable) => this.durable(durable)),
+      engine.events.on('changes', (changes) => this.events.emit('changes', changes)),
+      engine.events.on('state', (state) => this.changeState(state)),
+    ];
+    const beforePublish = parts.beforePublish ?? (() => Promise.resolve());
+    this.publisher = new Publisher({ engine, journal, beforePublish, clock, log, replayed });
+  }
+
+  // ---- reads
+
+  node(id: InodeId): Node | undefined {
+    return viewNode(this.overlay.tables, id);
+  }
+
+  lookup(parent: InodeId, name: string): Node | undefined {
+    return lookupName(this.overlay.tables, parent, name);
+  }
+
+  list(parent: InodeId, after: string | undefined, limit: number): Entry[] {
+    return listNames(this.overlay.tables, parent, after, limit);
+  }
+
+  resolvePath(path: string): Node | undefined {
+    return resolvePath(this.overlay.tables, path);
+  }
+
+  pathOf(id: InodeId): string {
+    return pathOf(this.overlay.tables, id);
+  }
+
+  counts(): ReturnType<Tree['counts']> {
+    const { files, directories, bytes, conflicts } = this.overlay.counts();
+    return { files, directories, bytes, conflicts, pendingOperations: this.overlay.depth };
+  }
+
+  contents(after: InodeId | undefined, limit: number): ReturnType<Tree['contents']> {
+    const found: ReturnType<Tree['contents']> = [];
+    for (const { inode, row } of this.overlay.rows(after)) {
+      if (!row.alive) continue;
+      const seen = new Set<string>();
+      for (const { value } of row.registers.d) {
+        if (value.kind !== 'file' || value.content === '' || seen.has(value.content)) continue;
+        seen.add(value.content);
+        found.push({ inode, content: value.content, size: value.size });
+      }
+      // All values of one inode stay on one page, since a page is resumed after an inode.
+      if (found.length >= limit) break;
+    }
+    return found;
+  }
+
+  // ---- operations
+
+  create(
+    parent: InodeId,
+    name: string,
+    data: Omit<Data, 'mtime'> & { mtime?: bigint },
+    attributes: Attributes,
+  ): Node {
+    const view = this.begin();
+    const { inode, writes } = create(view, parent, name, { mtime: view.time, ...data }, attributes);
+    this.commitWrites(writes);
+    return this.nodeAfter(inode);
+  }
+
+  link(inode: InodeId, parent: InodeId, name: string): Node {
+    const made = link(this.begin(), inode, parent, name);
+    this.commitWrites(made.writes);
+    return this.nodeAfter(made.inode);
+  }
+
+  unlink(parent: InodeId, name: string): { node: Node; gone: boolean } {
+    const { node, gone, writes } = unlink(this.begin(), parent, name);
+    this.commitWrites(writes);
+    return { node, gone };
+  }
+
+  rmdir(parent: InodeId, name: string): Node {
+    const { node, writes } = rmdir(this.begin(), parent, name);
+    this.commitWrites(writes);
+    return node;
+  }
+
+  rename(
+    parent: InodeId,
+    name: string,
+    newParent: InodeId,
+    newName: string,
+    flags: RenameFlags = {},
+  ): { moved: Node; replaced?: Node } {
+    const [from, to] = [
+      { parent, name },
+      { parent: newParent, name: newName },
+    ];
+    const { writes, inode, replaced } = rename(this.begin(), from, to, flags);
+    if (writes.length > 0) this.commitWrites(writes);
+    const moved = this.nodeAfter(inode);
+    return replaced === undefined ? { moved } : { moved, replaced };
+  }
+
+  setData(
+    inode: InodeId,
+    data: { size: number; mtime: bigint; content: string },
+    replaces: readonly OpId[],
+  ): Node {
+    const changed = setData(this.begin(), inode, data, replaces);
+    this.commitWrites(changed.writes);
+    return this.nodeAfter(changed.inode);
+  }
+
+  setAttributes(inode: InodeId, change: AttributeChange): Node {
+    const changed = setAttributes(this.begin(), inode, change);
+    this.commitWrites(changed.writes);
+    return this.nodeAfter(changed.inode);
+  }
+
+  congested(): Promise<void> | undefined {
+    if (this.engineState !== 'ready' && this.engineState !== 'loading') return undefined;
+    if (this.overlay.depth < LIMITS.pendingOperationsHigh) return undefined;
+    if (this.relief === undefined) {
+      let resolve = () => {};
+      const promise = new Promise<void>((done) => {
+        resolve = done;
+      });
+      this.relief = { promise, resolve };
+    }
+    return this.relief.promise;
+  }
+
+  // ---- durability
+
+  flush(): Promise<void> {
+    return this.journal.sync();
+  }
+
+  async commit(): Promise<Heads> {
+    await this.publisher.drain();
+    return this.engine.commit();
+  }
+
+  heads(): Heads {
+    return this.engine.heads();
+  }
+
+  contains(heads: Heads): Promise<boolean> {
+    return this.engine.contains(heads);
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.closeAll();
+    return this.closing;
+  }
+
+  // ---- within
+
+  private begin(): View {
+    if (this.closing !== undefined) throw new WormholeError('closed', 'the tree is closed');
+    if (this.overlay.depth >= LIMITS.pendingOperationsMax) {
+      throw new WormholeError('busy', 'too many changes wait for the document: try again later');
+    }
+    this.view.time = this.clock.wallNs();
+    return this.view;
+  }
+
+  /** From here on the operation has happened: it is journaled, then shown, then handed on. */
+  private commitWrites(writes: RegisterWrite[]): void {
+    let seen = this.overlay.echoed;
+    for (const write of writes) {
+      for (const id of [...(write.replaces ?? []), ...(write.x?.saw ?? [])]) {
+        if (isProvisional(id)) seen = Math.min(seen, operationOf(id) - 1);
+      }
+    }
+    const operation: Operation = {
+      seq: this.journal.next,
+      seen,
+      time: this.view.time,
+      writes: writes.map(withRealIds),
+    };
+    this.journal.append(operation);
+    this.overlay.apply(operation);
+    this.publisher.add(operation);
+  }
+
+  private nodeAfter(inode: InodeId): Node {
+    const node = this.node(inode);
+    if (node === undefined)
+      throw new WormholeError('internal', `${inode} is not visible after its own change`);
+    return node;
+  }
+
+  private echoed(echo: EngineEvents['echo']): void {
+    const different = this.overlay.echo(echo);
+    if (different.inodes.length > 0 || different.names.length > 0) this.events.emit('changed', different);
+    if (this.relief !== undefined && this.overlay.depth < LIMITS.pendingOperationsHigh / 2) this.relieve();
+  }
+
+  private durable({ heads, seq }: EngineEvents['durable']): void {
+    this.journal
+      .drop(Math.min(seq, this.overlay.echoed))
+      .catch((error) => this.log.warn('the journal could not be made smaller', { error }));
+    this.events.emit('advanced', { heads });
+  }
+
+  private changeState({ state, reason }: EngineEvents['state']): void {
+    this.engineState = state;
+    if (state !== 'ready' && state !== 'loading') this.relieve();
+    const shown =
+      state === 'waiting' || state === 'ready' ? 'ready' : state === 'loading' ? 'loading' : 'failed';
+    this.events.emit('engine', reason === undefined ? { state: shown } : { state: shown, reason });
+  }
+
+  private relieve(): void {
+    this.relief?.resolve();
+    this.relief = undefined;
+  }
+
+  private async closeAll(): Promise<void> {
+    this.relieve();
+    await this.publisher.stop();
+    await this.engine.close();
+    for (const stop of this.stopListening) stop();
+    await this.journal.close();
+    await this.database.close();
+  }
+}
+
+/** Provisional ids mean nothing to the engine, which knows this pod's own values itself. */
+function withRealIds(write: RegisterWrite): RegisterWrite {
+  const { replaces, x } = write;
+  if (!replaces?.some(isProvisional) && !x?.saw.some(isProvisional)) return write;
+  const real = { ...write };
+  if (replaces !== undefined) real.replaces = replaces.filter((id) => !isProvisional(id));
+  if (x !== undefined) real.x = { saw: x.saw.filter((id) => !isProvisional(id)) };
+  return real;
+}
