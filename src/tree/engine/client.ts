@@ -93,5 +93,5 @@ export interface EngineClient {
   close(): Promise<void>;
 }
 
-/** Starts the document's thread. */
+/** {@link startEngine} in start.ts, or another for tests. */
 export type StartEngine = (options: EngineOptions) => EngineClient;

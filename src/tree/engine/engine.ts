@@ -1,6 +1,6 @@
 import {
   type Clock,
-  Emitter,
+  type Emitter,
   LIMITS,
   type Log,
   messageOf,
@@ -36,8 +36,17 @@ export interface EngineParts {
   founder: boolean;
   database: Database;
   makeIndexer(database: Database, reader: RegisterReader): Indexer;
+  /** Heard from the first moment on: catching up at the start echoes too. */
+  events: Emitter<EngineEvents>;
   clock: Clock;
   log: Log;
+}
+
+interface StagedGroup {
+  seq: number;
+  touched: ReadonlySet<InodeId>;
+  times: ReadonlyMap<InodeId, bigint>;
+  change: LocalChange | undefined;
 }
 
 /**
@@ -46,7 +55,6 @@ export interface EngineParts {
  * all of it survives a power cut; only then do others hear of it.
  */
 export class Engine {
-  readonly events = new Emitter<EngineEvents>();
   readonly condition: EngineCondition | undefined;
   private readonly parts: EngineParts;
   private readonly indexer: Indexer;
@@ -127,19 +135,17 @@ export class Engine {
     const last = fresh.at(-1);
     if (last === undefined) return;
     this.own.forget(Math.min(...fresh.map(({ seen }) => seen)));
-    const group = this.stage(fresh);
-    this.lastSeq = last.seq;
-    this.mark(group.touched, group.times, false);
-    this.record(group.change);
+    for (const group of this.stage(fresh)) {
+      this.lastSeq = group.seq;
+      this.mark(group.touched, group.times, false);
+      this.record(group.change);
+    }
     this.advance();
   }
 
-  /** One group; should an operation in it not fit the document, each for itself, without that one. */
-  private stage(operations: readonly Operation[]): {
-    touched: Set<InodeId>;
-    times: Map<InodeId, bigint>;
-    change?: LocalChange;
-  } {
+  /** One group; should an operation not fit the document (a bug above), each for itself, without that one. */
+  private stage(operations: readonly Operation[]): StagedGroup[] {
+    const seq = operations.at(-1)?.seq ?? this.lastSeq;
     const group = new LocalGroup(this.document, {
       ownSeq: (version) => this.own.seqOf(version),
       placeOf: (inode, version, registers) =>
@@ -147,19 +153,15 @@ export class Engine {
     });
     try {
       for (const operation of operations) group.add(operation);
-      return group.write() ? { ...group, change: this.document.commit() } : group;
+      const { touched, times } = group;
+      return [{ seq, touched, times, change: group.write() ? this.document.commit() : undefined }];
     } catch (error) {
       if (isDead(error)) throw error;
       this.document.rollback();
-      const bad = operations[0];
-      if (operations.length === 1 && bad !== undefined) {
-        this.parts.log.error('an operation does not fit the document and was left out', {
-          seq: bad.seq,
-          reason: messageOf(error),
-        });
-        return { touched: new Set(bad.writes.map(({ inode }) => inode)), times: new Map() };
-      }
-      throw error;
+      if (operations.length > 1) return operations.flatMap((operation) => this.stage([operation]));
+      const reason = messageOf(error);
+      this.parts.log.error('an operation does not fit the document and was left out', { seq, reason });
+      return [{ seq, touched: group.touched, times: new Map(), change: undefined }];
     }
   }
 
@@ -198,7 +200,7 @@ export class Engine {
     const change = this.updateIndex(dirty);
     this.dirty = undefined;
     const heads = this.document.heads();
-    this.events.emit('echo', { seq: this.lastSeq, change, heads, remote: dirty.remote });
+    this.parts.events.emit('echo', { seq: this.lastSeq, change, heads, remote: dirty.remote });
   }
 
   private updateIndex({ inodes, times, all }: NonNullable<Engine['dirty']>): IndexChange {
@@ -232,11 +234,13 @@ export class Engine {
   /** Resolves when everything that went in so far survives a power cut; then peers and the journal hear of it.
    *  @throws WormholeError `io`: nothing more will ever be durable in this log */
   settle(): Promise<void> {
-    this.nextSettle ??= this.settling.then(() => {
-      this.nextSettle = undefined;
-      this.settling = this.settleNow();
-      return this.settling;
-    });
+    this.nextSettle ??= this.settling
+      .catch(() => {})
+      .then(() => {
+        this.nextSettle = undefined;
+        this.settling = this.settleNow();
+        return this.settling;
+      });
     return this.nextSettle;
   }
 
@@ -248,8 +252,8 @@ export class Engine {
     await this.changeLog.sync();
     const moved = reached.seq !== this.durableNow.seq || !sameHeads(reached.heads, this.durableNow.heads);
     this.durableNow = reached;
-    if (changes.length > 0) this.events.emit('changes', { changes, heads: reached.heads });
-    if (moved) this.events.emit('durable', reached);
+    if (changes.length > 0) this.parts.events.emit('changes', { changes, heads: reached.heads });
+    if (moved) this.parts.events.emit('durable', reached);
   }
 
   // Peers

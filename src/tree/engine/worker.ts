@@ -1,0 +1,193 @@
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import {
+  Emitter,
+  LIMITS,
+  type Log,
+  type LogLevel,
+  messageOf,
+  plainError,
+  systemClock,
+  systemRandom,
+  WormholeError,
+} from '../../base/index.js';
+import { type Database, openDatabase } from '../../store/index.js';
+import { makeIndexer } from '../index/indexer.js';
+import type { Operation } from '../schema.js';
+import { makeActor } from './actor.js';
+import { isDead } from './automerge.js';
+import type { EngineEvents, EngineReady } from './client.js';
+import { Engine } from './engine.js';
+import type { EngineEvent, FromThread, ThreadSettings, ToThread } from './protocol.js';
+
+const RETRY_WHEN_FULL_MS = 1_000;
+const IDLE_MS = 1_000;
+
+/** The document's thread: takes messages in order, one piece of work at a time. */
+class EngineThread {
+  private readonly engine: Engine;
+  private readonly database: Database;
+  private readonly port: MessagePort;
+  private readonly log: Log;
+  /** Operations that cannot go in yet: a joiner's document is empty, or the disk is full. */
+  private held: Operation[] = [];
+  private retry: NodeJS.Timeout | undefined;
+  private idle: NodeJS.Timeout | undefined;
+  private shown: EngineEvents['state']['state'] = 'loading';
+
+  constructor(engine: Engine, database: Database, port: MessagePort, log: Log) {
+    this.engine = engine;
+    this.database = database;
+    this.port = port;
+    this.log = log;
+    port.on('message', (message: ToThread) => this.take(message));
+    this.work();
+  }
+
+  private take(message: ToThread): void {
+    if (message.kind === 'apply') {
+      this.held.push(...message.operations);
+      this.work();
+      send(this.port, { kind: 'applied' });
+    } else if (message.kind === 'request') {
+      this.answer(message).catch((error) => fail(this.port, error));
+    } else {
+      this.close().catch((error) => fail(this.port, error));
+    }
+  }
+
+  /** Puts in what is held, as far as it can be, and sees to its durability. */
+  private work(): void {
+    try {
+      if (this.engine.stalled) this.engine.retry();
+      while (this.held.length > 0 && this.engine.founded) {
+        this.engine.apply(this.held.splice(0, LIMITS.groupOperationsMax));
+      }
+    } catch (error) {
+      if (isFull(error)) this.waitForSpace();
+      else fail(this.port, error);
+      return;
+    }
+    this.show(this.engine.founded ? 'ready' : 'waiting');
+    this.engine.settle().catch((error) => fail(this.port, error));
+    this.tidy(false);
+    clearTimeout(this.idle);
+    this.idle = setTimeout(() => this.tidy(true), IDLE_MS);
+  }
+
+  private async answer({ id, method, argument }: Extract<ToThread, { kind: 'request' }>): Promise<void> {
+    try {
+      const call = this.engine[method] as (...values: unknown[]) => Promise<unknown>;
+      const value = await call.apply(this.engine, [...argument]);
+      const transfer = method === 'snapshotForPeer' && value instanceof Uint8Array ? [value.buffer] : [];
+      send(this.port, { kind: 'answer', id, value }, transfer as ArrayBuffer[]);
+    } catch (error) {
+      if (isDead(error) || codeOf(error) === 'io') throw error;
+      send(this.port, { kind: 'refusal', id, error: plainError(error) });
+    }
+    this.work();
+  }
+
+  private waitForSpace(): void {
+    this.show('full', 'the disk is full: free some space');
+    clearTimeout(this.retry);
+    this.retry = setTimeout(() => this.work(), RETRY_WHEN_FULL_MS);
+  }
+
+  private show(state: EngineEvents['state']['state'], reason?: string): void {
+    if (this.shown === state) return;
+    this.shown = state;
+    const value = reason === undefined ? { state } : { state, reason };
+    send(this.port, { kind: 'event', event: { name: 'state', value } });
+  }
+
+  private tidy(idle: boolean): void {
+    this.engine.tidy(idle).catch((error) => {
+      if (isDead(error)) fail(this.port, error);
+      else this.log.warn('no snapshot could be taken; the change log grows on', { reason: messageOf(error) });
+    });
+  }
+
+  private async close(): Promise<void> {
+    clearTimeout(this.retry);
+    clearTimeout(this.idle);
+    if (this.engine.founded && !this.engine.stalled && this.held.length > 0) this.engine.apply(this.held);
+    try {
+      await this.engine.close();
+    } catch (error) {
+      if (!isFull(error)) throw error;
+    }
+    await this.database.close();
+    process.exit(0);
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return codeOf(error) === 'full';
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof WormholeError ? error.code : undefined;
+}
+
+function send(port: MessagePort, message: FromThread, transfer: ArrayBuffer[] = []): void {
+  port.postMessage(message, transfer);
+}
+
+/** Ends the thread and says why: a new one begins from snapshot and log. */
+function fail(port: MessagePort, error: unknown): void {
+  const code = codeOf(error);
+  const curable = code !== 'newer-format' && code !== 'corrupt';
+  send(port, { kind: 'fatal', error: plainError(error), curable });
+  process.exit(1);
+}
+
+function forwardingLog(port: MessagePort, part = ''): Log {
+  const entry = (level: LogLevel) => (message: string, fields?: Record<string, unknown>) => {
+    const plain = Object.entries(fields ?? {}).map(([key, value]) => [
+      key,
+      value instanceof Error ? value.message : value,
+    ]);
+    send(port, { kind: 'log', level, part, message, fields: Object.fromEntries(plain) });
+  };
+  return {
+    debug: entry('debug'),
+    info: entry('info'),
+    warn: entry('warn'),
+    error: entry('error'),
+    part: (name) => forwardingLog(port, part === '' ? name : `${part}.${name}`),
+  };
+}
+
+function forwardEvents(events: Emitter<EngineEvents>, port: MessagePort): void {
+  const forward = (event: EngineEvent) => send(port, { kind: 'event', event });
+  events.on('echo', (value) => forward({ name: 'echo', value }));
+  events.on('changes', (value) => forward({ name: 'changes', value }));
+  events.on('durable', (value) => forward({ name: 'durable', value }));
+}
+
+async function main(port: MessagePort, settings: ThreadSettings): Promise<void> {
+  const log = forwardingLog(port);
+  const database = openDatabase(settings.database);
+  const events = new Emitter<EngineEvents>();
+  forwardEvents(events, port);
+  const engine = await Engine.open({
+    folder: settings.folder,
+    actor: makeActor(settings.podId, settings.podName, systemRandom),
+    network: settings.network,
+    founder: settings.founder,
+    database,
+    makeIndexer,
+    events,
+    clock: systemClock,
+    log,
+  });
+  const ready: EngineReady = { heads: engine.durable.heads, appliedSeq: engine.appliedSeq };
+  if (engine.condition !== undefined) ready.condition = engine.condition;
+  send(port, { kind: 'ready', ready });
+  new EngineThread(engine, database, port, log);
+}
+
+if (parentPort !== null) {
+  const port = parentPort;
+  main(port, workerData as ThreadSettings).catch((error) => fail(port, error));
+}
