@@ -1,9 +1,12 @@
 import { WormholeError } from '../base/index.js';
+import { isFull } from './disk-full.js';
+import { isDiskFull } from './lmdb-file.js';
 
 /** LMDB's own codes that say that the file is not, or no longer, a sound database. */
 const DAMAGED = new Set([
   -30797 /* page not found */, -30796 /* corrupted */, -30794 /* version mismatch */, -30793 /* invalid */,
 ]);
+const EIO = 5;
 const ENOSPC = 28;
 const EDQUOT = 122;
 
@@ -11,7 +14,8 @@ const EDQUOT = 122;
 export function databaseError(cause: unknown, path: string): WormholeError {
   if (cause instanceof WormholeError) return cause;
   const code = (cause as { code?: unknown } | null)?.code;
-  if (code === ENOSPC || code === EDQUOT || code === 'ENOSPC' || code === 'EDQUOT') {
+  // LMDB calls it EIO, too, when the disk took only a part of what it wrote.
+  if (code === ENOSPC || code === EDQUOT || isFull(cause) || (code === EIO && isDiskFull(path))) {
     return new WormholeError('full', `the disk of the database ${path} is full: free some space`, { cause });
   }
   if (typeof code === 'number' && DAMAGED.has(code)) {

@@ -39,8 +39,8 @@ export interface Database {
    *  @throws WormholeError `full` when the disk is full; the database stays usable */
   writeNow(work: (batch: Batch) => void): void;
   /** Queues writes; they become one or several atomic batches, off this thread, in order; those of one call
-   *  stay together. Resolves when they are committed as in `writeNow`; the values must not change until then.
-   *  A `writeNow` may overtake what is still queued. */
+   *  stay together. Resolves when they are committed as in `writeNow`. A `writeNow` may overtake what is
+   *  still queued. */
   write(puts: readonly Write[]): Promise<void>;
   /** Resolves when everything committed so far survives a power cut. */
   flush(): Promise<void>;

@@ -2,8 +2,10 @@ import { open, type RootDatabase } from 'lmdb';
 import { WormholeError } from '../base/index.js';
 import type { Batch, Database, Table, Write } from './database.js';
 import { databaseError } from './database-error.js';
+import { prepareDatabase } from './lmdb-file.js';
 import { checkKey, keyEncoder } from './lmdb-key.js';
-import { LmdbTable } from './lmdb-table.js';
+import { LmdbTable, type Store } from './lmdb-table.js';
+import { frameValue } from './value-frame.js';
 
 export interface DatabaseOptions {
   /** Address space that is set aside for the file, in bytes: no disk, no memory, and no limit, but growing past
@@ -24,33 +26,45 @@ const tableOptions = { encoding: 'binary' as const, keyEncoder };
  */
 export function openDatabase(path: string, options: DatabaseOptions = {}): Database {
   try {
-    const rootOptions = {
-      path,
-      noSubdir: false,
-      mapSize: options.mapBytes ?? mapBytesDefault,
-      maxDbs: tablesMax,
-      // LMDB's own commit: pages, fdatasync, then the page that makes them count. Whatever a reader can see is
-      // on the disk. (lmdb's default trades this for a recovery that trusts the page cache of the same boot.)
-      overlappingSync: false,
-      permissionsMode: fileMode, // known to lmdb, but not to its types
-      ...tableOptions,
-    };
-    return new LmdbDatabase(open<Uint8Array, string>(rootOptions), path);
+    // Closing is asynchronous only where something was written.
+    prepareDatabase(path, (folder) => void openRoot(folder, options).close());
+    return new LmdbDatabase(openRoot(path, options), path);
   } catch (error) {
     throw databaseError(error, path);
   }
 }
 
+type Root = RootDatabase<Uint8Array, string>;
+
+function openRoot(path: string, options: DatabaseOptions): Root {
+  const rootOptions = {
+    path,
+    noSubdir: false,
+    mapSize: options.mapBytes ?? mapBytesDefault,
+    maxDbs: tablesMax,
+    // LMDB's own commit: pages, fdatasync, then the page that makes them count. Whatever a reader can see is
+    // on the disk. (lmdb's default trades this for a recovery that trusts the page cache of the same boot.)
+    overlappingSync: false,
+    // Each call of `write` is a batch of its own making; lmdb's automatic ones drop a promise when they fail.
+    eventTurnBatching: false,
+    permissionsMode: fileMode, // known to lmdb, but not to its types
+    ...tableOptions,
+  };
+  return open<Uint8Array, string>(rootOptions);
+}
+
 class LmdbDatabase implements Database {
-  private readonly root: RootDatabase<Uint8Array, string>;
+  private readonly root: Root;
   private readonly path: string;
   private readonly tables = new Map<string, LmdbTable>();
   private readonly pending = new Set<Promise<void>>();
   private readonly guard = { check: () => this.checkOpen(), checkWrite: () => this.checkBatch() };
   private batch: { opened: string[] } | undefined;
+  /** Why nothing can be written any more. */
+  private refusal: WormholeError | undefined;
   private closed = false;
 
-  constructor(root: RootDatabase<Uint8Array, string>, path: string) {
+  constructor(root: Root, path: string) {
     this.root = root;
     this.path = path;
   }
@@ -60,7 +74,7 @@ class LmdbDatabase implements Database {
   }
 
   writeNow(work: (batch: Batch) => void): void {
-    this.checkOpen();
+    this.checkWritable();
     if (this.batch !== undefined) throw new WormholeError('internal', 'a batch was begun inside a batch');
     this.batch = { opened: [] };
     try {
@@ -74,25 +88,27 @@ class LmdbDatabase implements Database {
     } catch (error) {
       // A table that was first used in here went with the transaction; its handle is dead.
       for (const name of this.batch.opened) this.tables.delete(name);
-      throw isLmdbError(error) ? databaseError(error, this.path) : error;
+      throw isLmdbError(error) ? this.failed(error) : error;
     } finally {
       this.batch = undefined;
     }
   }
 
   async write(puts: readonly Write[]): Promise<void> {
-    this.checkOpen();
+    this.checkWritable();
     for (const { key } of puts) checkKey(key);
+    if (puts.length === 0) return;
     const targets = puts.map(({ table }) => this.writable(table).store);
-    let committed: Promise<unknown> = Promise.resolve();
-    for (const [index, { key, value }] of puts.entries()) {
-      const store = targets[index] as (typeof targets)[number];
-      committed = value === undefined ? store.remove(key) : store.put(key, value);
-    }
+    const committed = this.root.batch(() => {
+      for (const [index, { key, value }] of puts.entries()) {
+        const store = targets[index] as Store;
+        void (value === undefined ? store.remove(key) : store.put(key, frameValue(key, value)));
+      }
+    });
     const settled = committed.then(
       () => {},
       async (error) => {
-        throw databaseError(await commitErrorOf(error), this.path);
+        throw this.failed(await commitErrorOf(error));
       },
     );
     this.pending.add(settled);
@@ -137,6 +153,20 @@ class LmdbDatabase implements Database {
 
   private checkOpen(): void {
     if (this.closed) throw new WormholeError('closed', `the database ${this.path} is closed`);
+  }
+
+  /** The project's error for a batch that lmdb could not carry out. */
+  private failed(cause: unknown): WormholeError {
+    const error = databaseError(cause, this.path);
+    // When not even the page that ends a commit can be written, LMDB takes no further one, and lmdb would wait
+    // for it without end. There is no way to ask; the disk is failing, so nothing is tried again.
+    if (error.code === 'io') this.refusal ??= error;
+    return error;
+  }
+
+  private checkWritable(): void {
+    this.checkOpen();
+    if (this.refusal !== undefined) throw this.refusal;
   }
 
   private checkBatch(): void {

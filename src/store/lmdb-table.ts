@@ -2,6 +2,7 @@ import type { RangeOptions as LmdbRangeOptions, Database as LmdbStore } from 'lm
 import type { WritableTable } from './database.js';
 import { databaseError } from './database-error.js';
 import { checkKey, FIRST_KEY } from './lmdb-key.js';
+import { frameValue, unframeValue } from './value-frame.js';
 
 export type Store = LmdbStore<Uint8Array, string>;
 
@@ -31,7 +32,8 @@ export class LmdbTable implements WritableTable {
   get(key: string): Uint8Array | undefined {
     checkKey(key);
     this.guard.check();
-    return this.run(() => this.store.getBinary(key));
+    const framed = this.run(() => this.store.getBinary(key));
+    return framed === undefined ? undefined : unframeValue(key, framed);
   }
 
   has(key: string): boolean {
@@ -40,12 +42,12 @@ export class LmdbTable implements WritableTable {
     return this.run(() => this.store.doesExist(key));
   }
 
-  *range(options: RangeOptions): Generator<{ key: string; value: Uint8Array }> {
-    yield* this.blocks(options, (bounds) => this.store.getRange(bounds), keyOfEntry);
+  range(options: RangeOptions): Generator<Entry> {
+    return this.blocks(options, (bounds) => this.store.getRange(bounds), keyOfEntry, openEntry);
   }
 
-  *keys(options: RangeOptions): Generator<string> {
-    yield* this.blocks(options, (bounds) => this.store.getKeys(bounds), keyOfKey);
+  keys(options: RangeOptions): Generator<string> {
+    return this.blocks(options, (bounds) => this.store.getKeys(bounds), keyOfKey, keyOfKey);
   }
 
   count(): number {
@@ -56,7 +58,7 @@ export class LmdbTable implements WritableTable {
   put(key: string, value: Uint8Array): void {
     checkKey(key);
     this.guard.checkWrite();
-    this.run(() => this.store.putSync(key, value));
+    this.run(() => this.store.putSync(key, frameValue(key, value)));
   }
 
   remove(key: string): void {
@@ -69,6 +71,7 @@ export class LmdbTable implements WritableTable {
     options: RangeOptions,
     read: (bounds: LmdbRangeOptions) => Iterable<T>,
     keyOf: (entry: T) => string,
+    open: (entry: T) => T,
   ): Generator<T> {
     const bounds = boundsOf(options);
     if (bounds === undefined) return;
@@ -78,7 +81,7 @@ export class LmdbTable implements WritableTable {
       this.guard.check();
       const limit = Math.min(size, left);
       const block = this.run(() => Array.from(read({ ...bounds, limit } as LmdbRangeOptions)));
-      yield* block;
+      for (const entry of block) yield open(entry);
       if (block.length < limit) return;
       left -= block.length;
       bounds.start = keyOf(block[block.length - 1] as T);
@@ -120,5 +123,11 @@ function boundsOf(options: RangeOptions): Bounds | undefined {
   };
 }
 
-const keyOfEntry = (entry: { key: string }) => entry.key;
+interface Entry {
+  key: string;
+  value: Uint8Array;
+}
+
+const keyOfEntry = (entry: Entry) => entry.key;
+const openEntry = ({ key, value }: Entry) => ({ key, value: unframeValue(key, value) });
 const keyOfKey = (key: string) => key;

@@ -66,8 +66,3 @@ export function closeSegment(segment: Segment): void {
   closeSync(segment.fd);
   segment.fd = undefined;
 }
-
-export function isFull(cause: unknown): boolean {
-  const code = (cause as { code?: unknown } | null)?.code;
-  return code === 'ENOSPC' || code === 'EDQUOT';
-}

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, fdatasync, openSync, readSync, writeSync } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, truncate, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { open, readdir, rename, rm, stat, truncate, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { syncDirectory } from '../base/index.js';
-import { isFull, type LogDisk, type Segment, segmentName, writeFully } from './log-segment.js';
+import { isFull } from './disk-full.js';
+import { makeFolder } from './folder.js';
+import { type LogDisk, type Segment, segmentName, writeFully } from './log-segment.js';
 import { type Gap, segmentFirsts, surveyLog } from './log-survey.js';
 import { encodeHeader, tagBytes } from './record-frame.js';
 import type { LogCondition, RecordLog } from './record-log.js';
@@ -59,8 +61,7 @@ export async function openRecordLog(
 
 /** Makes the folder and its first segment, durable with their names, and removes what a crash left of that. */
 async function prepareFolder(folder: string): Promise<void> {
-  if ((await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined)
-    await syncDirectory(dirname(folder));
+  makeFolder(folder);
   for (const name of await readdir(folder)) {
     if (name.endsWith('.tmp')) await rm(join(folder, name), { force: true });
   }

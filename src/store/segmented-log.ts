@@ -2,14 +2,8 @@ import { closeSync, ftruncateSync, openSync, readSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { syncDirectory, WormholeError } from '../base/index.js';
-import {
-  closeSegment,
-  createSegment,
-  isFull,
-  type LogDisk,
-  type Segment,
-  writeFully,
-} from './log-segment.js';
+import { isFull } from './disk-full.js';
+import { closeSegment, createSegment, type LogDisk, type Segment, writeFully } from './log-segment.js';
 import {
   decodeFrame,
   encodeFrame,
