@@ -67,7 +67,7 @@ function claimantsOf(space: Workspace, folder: InodeId, name: string): Claimant[
     for (const { inode } of space.tables.seated(i < 0 ? folder : members[i]!, name)) inodes.push(inode);
     for (const inode of inodes) {
       const row = space.row(inode)!;
-      const source = targetOf(row.registers) ?? inode;
+      const source = targetOf(inode, row.registers) ?? inode;
       const sourceRow = source === inode ? row : space.row(source)!;
       claimants.push({ inode, row, location: locationId(inode, row.registers), source, sourceRow });
     }

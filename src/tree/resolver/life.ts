@@ -23,7 +23,7 @@ function isAlive(space: Workspace, inode: InodeId, row: Row): boolean {
   const { registers } = row;
   if (registers.d.length === 0) return false;
   if (isFolder(inode, row)) return isUnseen(registers, true) || hasChild(space, inode);
-  const target = targetOf(registers);
+  const target = targetOf(inode, registers);
   if (target !== undefined) {
     const linked = space.row(target);
     return linked !== undefined && isLinkable(target, linked) && isUnseen(registers, true);
@@ -48,7 +48,7 @@ export function setAlive(space: Workspace, inode: InodeId, alive: boolean): void
     space.doubtful.add(seat.parent);
     space.soil(seat);
   }
-  const target = targetOf(row.registers);
+  const target = targetOf(inode, row.registers);
   if (target === undefined) soilLosers(space, inode);
   else {
     space.edit(target).links += alive ? 1 : -1;
@@ -106,7 +106,7 @@ export function linksOf(space: Workspace, inode: InodeId): InodeId[] {
   const links: InodeId[] = [];
   for (const other of space.tables.marked(refsMark(inode))) {
     const row = space.row(other);
-    if (row?.alive && targetOf(row.registers) === inode) links.push(other);
+    if (row?.alive && targetOf(other, row.registers) === inode) links.push(other);
   }
   return links;
 }

@@ -34,7 +34,8 @@ export function isFolder(inode: InodeId, row: Row): boolean {
 }
 
 /** The inode that a hard link names, undefined for everything else. */
-export function targetOf(registers: Registers): InodeId | undefined {
+export function targetOf(inode: InodeId, registers: Registers): InodeId | undefined {
+  if (inode === ROOT) return undefined;
   const data = registers.d.at(-1)?.value;
   return data?.kind === 'link' ? data.content : undefined;
 }

@@ -31,17 +31,21 @@ function admit(space: Workspace, inode: InodeId, registers: Registers | undefine
   const next = registers ?? NO_REGISTERS;
   const before = old?.registers ?? NO_REGISTERS;
   const changed = old === undefined ? ALL : differences(before, next);
-  if (registers === undefined) space.drop(inode);
+  if (registers === undefined && inode !== ROOT) space.drop(inode);
   else if (changed === NOTHING) return;
-  const sameKind = kindOf(inode, before) === kindOf(inode, next) && targetOf(before) === targetOf(next);
-  if (!sameKind) changeKind(space, inode, before, next);
+  if (inode !== ROOT && !isSameKind(inode, before, next)) changeKind(space, inode, before, next);
   const row = space.edit(inode);
   row.registers = next;
   setTimes(space, inode, row, before);
+  // Where the root is and that it lives cannot be changed.
   if (inode === ROOT) return;
   if (changed.l) space.unsettled.add(inode);
   if (changed.l || changed.d || changed.x) space.doubtful.add(inode);
   if (changed.l || changed.d) soil(space, inode, row);
+}
+
+function isSameKind(inode: InodeId, a: Registers, b: Registers): boolean {
+  return kindOf(inode, a) === kindOf(inode, b) && targetOf(inode, a) === targetOf(inode, b);
 }
 
 interface Differences {
@@ -69,14 +73,15 @@ function differs(a: readonly { id: string }[], b: readonly { id: string }[]): bo
 /** What an inode is decides how it counts: it is taken out as what it was, and comes back as what it is. */
 function changeKind(space: Workspace, inode: InodeId, before: Registers, next: Registers): void {
   retire(space, inode);
+  reconsider(space, inode);
   const [was, is] = [kindOf(inode, before), kindOf(inode, next)];
-  const [oldTarget, newTarget] = [targetOf(before), targetOf(next)];
+  const [oldTarget, newTarget] = [targetOf(inode, before), targetOf(inode, next)];
   if (oldTarget !== undefined) space.tables.removeMark(refsMark(oldTarget), inode);
   if (newTarget !== undefined) space.tables.putMark(refsMark(newTarget), inode);
   if (was === is) return;
   for (const other of [...space.tables.marked(refsMark(inode))]) {
     const row = space.row(other);
-    if (row === undefined || targetOf(row.registers) !== inode) {
+    if (row === undefined || targetOf(other, row.registers) !== inode) {
       // It waited for a folder; should it still have to, it says so again.
       space.tables.removeMark(refsMark(inode), other);
     }
@@ -109,7 +114,7 @@ function reconsider(space: Workspace, inode: InodeId): void {
 
 /** What shows where it is seated may change, and where its hard links are. */
 function soil(space: Workspace, inode: InodeId, row: Row): void {
-  const target = targetOf(row.registers);
+  const target = targetOf(inode, row.registers);
   if (target === undefined) soilNames(space, inode);
   else {
     if (row.alive && row.seat !== undefined) space.soil(row.seat);

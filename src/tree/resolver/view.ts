@@ -17,7 +17,7 @@ export function viewNode(tables: Tables, id: InodeId): Node | undefined {
   if (row === undefined) return undefined;
   if (isFolder(id, row)) return viewFolder(tables, id, row);
   if (row.names > 0) return viewFile(tables, id, row);
-  const other = row.mergedInto ?? targetOf(row.registers);
+  const other = row.mergedInto ?? targetOf(id, row.registers);
   return other === undefined || !row.alive ? undefined : viewNode(tables, other);
 }
 
@@ -113,7 +113,7 @@ function linkRows(tables: Tables, inode: InodeId): [InodeId, Row][] {
   const rows: [InodeId, Row][] = [];
   for (const by of tables.marked(refsMark(inode))) {
     const row = tables.row(by);
-    if (row?.alive && targetOf(row.registers) === inode) rows.push([by, row]);
+    if (row?.alive && targetOf(by, row.registers) === inode) rows.push([by, row]);
   }
   return rows;
 }

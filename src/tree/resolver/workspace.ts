@@ -22,7 +22,7 @@ export class Workspace {
   readonly newFolders = new Set<InodeId>();
   /** Some inode is a folder no more. */
   lostFolder = false;
-  /** Names in folders (as seats say, not their primaries) that are to be laid out again. */
+  /** Names in folders that are to be laid out again. */
   readonly dirty = new Map<string, Seat>();
   private readonly slots = new Map<InodeId, Slot>();
   private readonly names = new Map<string, Seat>();
@@ -77,8 +77,12 @@ export class Workspace {
     this.folderTimes.set(folder, mtime);
   }
 
+  /** A name in a folder, and in the folder that shows it now: they may part before it is laid out. */
   soil(seat: Seat): void {
-    this.dirty.set(`${seat.parent}\0${seat.name}`, seat);
+    const { parent, name } = seat;
+    this.dirty.set(`${parent}\0${name}`, seat);
+    const primary = this.row(parent)?.mergedInto;
+    if (primary !== undefined) this.dirty.set(`${primary}\0${name}`, { parent: primary, name });
   }
 
   /** Makes a name visible. `cause`: the inode whose change did it. */

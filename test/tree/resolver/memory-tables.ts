@@ -30,8 +30,8 @@ export class MemoryTables implements Tables {
   }
 
   putSeat({ parent, name }: Seat, inode: InodeId): void {
-    let names = this.seats.get(parent);
-    if (names === undefined) this.seats.set(parent, (names = new Map()));
+    const names = this.seats.get(parent) ?? new Map<string, Set<InodeId>>();
+    this.seats.set(parent, names);
     const inodes = names.get(name);
     if (inodes === undefined) names.set(name, new Set([inode]));
     else inodes.add(inode);
