@@ -109,7 +109,8 @@ export interface ControlCalls {
   sync: { arguments: { copies: number | null; timeoutMs: number | null }; result: SyncResult };
   inspect: { arguments: { path: string }; result: Inspection };
   list: { arguments: { path: string }; result: Listed[] };
-  stop: { arguments: Record<string, never>; result: { stopped: true } };
+  /** Answered at once; the daemon is down when its process is gone. */
+  stop: { arguments: Record<string, never>; result: { pid: number } };
 }
 
 export type ControlName = keyof ControlCalls;

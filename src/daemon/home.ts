@@ -18,6 +18,8 @@ export interface PodRecord {
   listen: string;
   /** Addresses given by hand, where multicast does not reach. */
   addresses: string[];
+  /** It made the network, and so the first change of the network's document. */
+  founder: boolean;
 }
 
 /** Where one pod's files lie. */
@@ -85,7 +87,7 @@ export function readPodRecord(paths: PodPaths): PodRecord {
       { cause },
     );
   }
-  const { format, network, pod, mount, port, listen, addresses } = record as Partial<PodRecord>;
+  const { format, network, pod, mount, port, listen, addresses, founder } = record as Partial<PodRecord>;
   if (typeof format === 'number' && format > 1) {
     throw new WormholeError(
       'newer-format',
@@ -99,14 +101,15 @@ export function readPodRecord(paths: PodPaths): PodRecord {
     typeof mount !== 'string' ||
     typeof port !== 'number' ||
     typeof listen !== 'string' ||
-    !Array.isArray(addresses)
+    !Array.isArray(addresses) ||
+    typeof founder !== 'boolean'
   ) {
     throw new WormholeError(
       'corrupt',
       `${paths.record} is not a pod's record: restore it from a backup, or leave and join again.`,
     );
   }
-  return { format, network, pod, mount, port, listen, addresses: addresses.map(String) };
+  return { format, network, pod, mount, port, listen, addresses: addresses.map(String), founder };
 }
 
 export async function writePodRecord(paths: PodPaths, record: PodRecord): Promise<void> {

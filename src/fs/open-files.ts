@@ -30,6 +30,8 @@ export interface OpenFilesOptions {
   publishIntervalMs: number;
   /** Pause before a failed publication is tried again. */
   retryMs: number;
+  /** The tree keeps a file under another inode id from now on (a losing version that was made a real file). */
+  moved: (from: InodeId, to: InodeId) => void;
 }
 
 /** Opens, shares, publishes and lets go of contents. */
@@ -206,7 +208,12 @@ export class OpenFiles {
       { size: published.size, mtime, content: published.content },
       file.base.versions,
     );
-    file.base = node;
+    if (node.id === file.inode) file.base = node;
+    else {
+      const from = file.inode;
+      this.becameTarget(file, node);
+      this.options.moved(from, node.id);
+    }
     if (file.content.dirty) {
       file.dirtySinceMs = this.options.clock.monotonicMs();
     } else {

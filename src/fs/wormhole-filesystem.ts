@@ -48,6 +48,8 @@ interface Handle {
   flags: OpenFlags;
 }
 
+type AttributeChange = Parameters<Tree['setAttributes']>[1];
+
 const SET_ID_BITS = 0o6000;
 const SET_GROUP_ID = 0o2000;
 
@@ -79,6 +81,7 @@ class TreeFileSystem implements WormholeFileSystem {
       log: options.log,
       publishIntervalMs: options.publishIntervalMs ?? LIMITS.publishIntervalMs,
       retryMs: LIMITS.publishRetryMs,
+      moved: (from, to) => this.ids.replaced(this.ids.local(from), to),
     });
     this.stopListening = this.tree.events.on('changed', (change) => this.remoteChange(change));
     this.recover();
@@ -114,13 +117,17 @@ class TreeFileSystem implements WormholeFileSystem {
     flags: OpenFlags,
     caller: Caller,
   ): Answer<{ stat: Stat; handle: FileHandle }> {
-    const node = this.make(parent, name, 'file', mode, '', caller);
-    const handle = this.openNode(node, flags);
-    return { stat: this.statNode(node), handle };
+    return then(this.tree.congested(), () => {
+      const node = this.make(parent, name, 'file', mode, '', caller);
+      const handle = this.openNode(node, flags);
+      return { stat: this.statNode(node), handle };
+    });
   }
 
   mkdir(parent: InodeId, name: string, mode: number, caller: Caller): Answer<Stat> {
-    return this.statNode(this.make(parent, name, 'directory', mode, '', caller));
+    return then(this.tree.congested(), () =>
+      this.statNode(this.make(parent, name, 'directory', mode, '', caller)),
+    );
   }
 
   mknod(parent: InodeId, name: string, mode: number, rdev: number, caller: Caller): Answer<Stat> {
@@ -199,7 +206,7 @@ class TreeFileSystem implements WormholeFileSystem {
   }
 
   private setAttributes(inode: InodeId, node: Node, change: StatChange, handle?: FileHandle): void {
-    const attributes: Parameters<Tree['setAttributes']>[1] = {};
+    const attributes: AttributeChange = {};
     if (change.mode !== undefined) attributes.mode = change.mode & 0o7777;
     else if (change.killSuidgid === true && node.kind === 'file' && (node.mode & SET_ID_BITS) !== 0) {
       attributes.mode = withoutSetIds(node.mode);
@@ -217,7 +224,7 @@ class TreeFileSystem implements WormholeFileSystem {
     if (file?.orphan !== undefined) {
       file.orphan = { ...file.orphan, ...definedOnly(attributes), ctime: this.clock.wallNs() };
     } else if (Object.keys(attributes).length > 0) {
-      this.tree.setAttributes(node.id, attributes);
+      this.changeAttributes(node.id, attributes);
     }
   }
 
@@ -233,7 +240,7 @@ class TreeFileSystem implements WormholeFileSystem {
   private cut(file: OpenFile, size: number): Answer<void> {
     if (file.content.size === size && !file.content.dirty) {
       // POSIX marks the times even when nothing is cut; the content stays as it is.
-      this.tree.setAttributes(file.inode, { mtime: this.clock.wallNs() });
+      this.changeAttributes(file.inode, { mtime: this.clock.wallNs() });
       return;
     }
     return then(file.content.truncate(size), () => this.files.touched(file));
@@ -253,7 +260,7 @@ class TreeFileSystem implements WormholeFileSystem {
     flags: { create: boolean; replace: boolean },
   ): void {
     const node = this.node(inode);
-    this.tree.setAttributes(node.id, { xattrs: withXattr(node.xattrs, name, value, flags) });
+    this.changeAttributes(node.id, { xattrs: withXattr(node.xattrs, name, value, flags) });
   }
 
   listxattr(inode: InodeId): string[] {
@@ -262,7 +269,7 @@ class TreeFileSystem implements WormholeFileSystem {
 
   removexattr(inode: InodeId, name: string): void {
     const node = this.node(inode);
-    this.tree.setAttributes(node.id, { xattrs: withoutXattr(node.xattrs, name) });
+    this.changeAttributes(node.id, { xattrs: withoutXattr(node.xattrs, name) });
   }
 
   // ---- content
@@ -369,6 +376,11 @@ class TreeFileSystem implements WormholeFileSystem {
     return this.tree.create(folder.id, name, { kind, size, content, mode: bits }, attributes);
   }
 
+  private changeAttributes(inode: InodeId, change: AttributeChange): void {
+    const { id } = this.tree.setAttributes(inode, change);
+    if (id !== inode) this.ids.replaced(this.ids.local(inode), id);
+  }
+
   /** The inode's last name went away; it lives on while it is open. */
   private orphan(node: Node): void {
     const local = this.ids.local(node.id);
@@ -396,7 +408,7 @@ class TreeFileSystem implements WormholeFileSystem {
     if (node === undefined || (node.mode & SET_ID_BITS) === 0) return;
     const mode = withoutSetIds(node.mode);
     if (file.orphan !== undefined) file.orphan = { ...file.orphan, mode };
-    else this.tree.setAttributes(file.inode, { mode });
+    else this.changeAttributes(file.inode, { mode });
   }
 
   private handle(handle: FileHandle): Handle {
@@ -468,7 +480,7 @@ function withoutSetIds(mode: number): number {
   return mode & ~0o4000 & (groupExecutes ? ~0o2000 : ~0);
 }
 
-function definedOnly(change: Parameters<Tree['setAttributes']>[1]): Partial<Node> {
+function definedOnly(change: AttributeChange): Partial<Node> {
   const { mtime, ...rest } = change;
   return { ...rest, ...(typeof mtime === 'bigint' ? { mtime } : {}) };
 }

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { WormholeError } from '../../base/index.js';
 import { NOT_RUNNING } from '../../daemon/control.js';
 import { WormholeCommand } from '../command.js';
@@ -10,15 +9,30 @@ export default class Down extends WormholeCommand {
   override async run(): Promise<void> {
     const { flags } = await this.parse(Down);
     const pod = this.pod(flags.network);
-    const stopped = await this.ask(pod, 'stop', {}).catch((error) => {
-      if (error instanceof WormholeError && error.code === NOT_RUNNING) return { stopped: false };
+    const answer = await this.ask(pod, 'stop', {}).catch((error) => {
+      if (error instanceof WormholeError && error.code === NOT_RUNNING) return undefined;
       throw error;
     });
-    // The daemon answers before its last steps; its socket goes with its lock on the store.
-    while (stopped.stopped && existsSync(pod.paths.socket))
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    this.show(flags.json, stopped, () =>
-      stopped.stopped ? `Pod "${pod.record.pod}" is down.\n` : `Pod "${pod.record.pod}" was not running.\n`,
+    if (answer !== undefined) await ended(answer.pid);
+    this.show(flags.json, { stopped: answer !== undefined }, () =>
+      answer === undefined
+        ? `Pod "${pod.record.pod}" was not running.\n`
+        : `Pod "${pod.record.pod}" is down.\n`,
     );
+  }
+}
+
+/** Resolves when a process is gone. */
+async function ended(pid: number): Promise<void> {
+  while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // Somebody else's process is alive too.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

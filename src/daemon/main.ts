@@ -1,0 +1,73 @@
+import { createWriteStream, type WriteStream } from 'node:fs';
+import { makeLog, messageOf, plainError } from '../base/index.js';
+import type { DaemonOrder, DaemonReady } from './order.js';
+import { establish } from './origin.js';
+import { type RunningPod, startPod } from './pod.js';
+
+// The process of one pod. `wh` starts it with its order as the only argument and reads one line on descriptor
+// 3: that the pod serves, or why it cannot.
+
+const log = makeLog(
+  (line) => process.stdout.write(line),
+  process.env['WH_LOG'] === 'debug' ? 'debug' : 'info',
+);
+const report = openReport();
+let pod: RunningPod | undefined;
+let stopping: Promise<void> | undefined;
+
+// A broken invariant ends the process with its reason (contract D23); the journal and the watchdog see to it
+// that nothing acknowledged is lost and no dead mount stays behind.
+process.on('uncaughtException', (error) => {
+  log.error('a broken invariant ends this daemon', { error, stack: error.stack });
+  process.exit(70);
+});
+
+function stop(reason: string): Promise<void> {
+  stopping ??= (async () => {
+    log.info('stopping', { reason });
+    await pod?.stop();
+    log.info('stopped');
+  })();
+  return stopping;
+}
+
+function stopAndExit(reason: string): void {
+  stop(reason).then(
+    () => process.exit(0),
+    (error) => {
+      log.error('stopping failed', { error });
+      process.exit(1);
+    },
+  );
+}
+
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => stopAndExit(signal));
+
+try {
+  const order = JSON.parse(process.argv[2] ?? '{}') as DaemonOrder;
+  const paths = await establish(order, log);
+  pod = await startPod(paths, log, stopAndExit);
+  const ready: DaemonReady = pod.ready;
+  log.info('serving', { ...ready });
+  report?.end(`${JSON.stringify({ ready })}\n`);
+} catch (error) {
+  log.error('cannot start', {
+    reason: messageOf(error),
+    stack: error instanceof Error ? error.stack : undefined,
+  });
+  const line = `${JSON.stringify({ error: plainError(error) })}\n`;
+  if (report === undefined) process.exit(1);
+  report.end(line, () => process.exit(1));
+}
+
+/** Descriptor 3, where whoever started this daemon listens. */
+function openReport(): WriteStream | undefined {
+  try {
+    const stream = createWriteStream('', { fd: 3 });
+    // Whoever listened may be gone; that is no reason to stop serving.
+    stream.on('error', () => {});
+    return stream;
+  } catch {
+    return undefined;
+  }
+}

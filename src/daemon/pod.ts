@@ -1,0 +1,284 @@
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { type Log, messageOf, systemClock, systemRandom, WormholeError } from '../base/index.js';
+import {
+  defaultNetworkConfig,
+  effectivePodSettings,
+  type NetworkConfig,
+  type PodConfig,
+  parseNetworkConfig,
+  parsePodConfig,
+} from '../config/index.js';
+import { type ContentStore, openContentStore } from '../content/index.js';
+import { openFileSystem, type WormholeFileSystem } from '../fs/index.js';
+import { type Membership, openMembership } from '../membership/index.js';
+import { KernelInvalidator, type Mount, mountFileSystem } from '../mount/index.js';
+import {
+  type Identity,
+  type Invites,
+  type Links,
+  loadOrCreateIdentity,
+  makeDiscovery,
+  makeInvites,
+  makeLinks,
+} from '../net/index.js';
+import { Placement } from '../placement/index.js';
+import { openDatabase, openStore } from '../store/index.js';
+import { ChunkFetcher, serveChunks, TreeSync } from '../sync/index.js';
+import { openTree, ROOT, type Tree } from '../tree/index.js';
+import { controlHandlers } from './calls.js';
+import { serveControl } from './control-server.js';
+import { type PodPaths, type PodRecord, readPodRecord } from './home.js';
+import type { DaemonReady } from './order.js';
+
+/** Everything that a running pod is made of. */
+export interface Pod {
+  record: PodRecord;
+  paths: PodPaths;
+  identity: Identity;
+  config: NetworkConfig;
+  membership: Membership;
+  invites: Invites;
+  links: Links;
+  content: ContentStore;
+  tree: Tree;
+  fileSystem: WormholeFileSystem;
+  treeSync: TreeSync;
+  placement: Placement;
+  mount: Mount;
+  /** Set while the engine is not ready. */
+  engine: { state: 'loading' | 'ready' | 'failed'; reason?: string };
+  stop: (reason: string) => void;
+  log: Log;
+}
+
+export interface RunningPod {
+  ready: DaemonReady;
+  stop(): Promise<void>;
+}
+
+type Undo = () => unknown;
+
+/** Builds a pod from the ground up and serves it; what was built is taken down again when a step fails. */
+export async function startPod(
+  paths: PodPaths,
+  log: Log,
+  exit: (reason: string) => void,
+): Promise<RunningPod> {
+  const undo: Undo[] = [];
+  try {
+    const pod = await build(paths, log, exit, undo);
+    const ready: DaemonReady = {
+      pid: process.pid,
+      network: pod.record.network,
+      pod: pod.record.pod,
+      id: pod.identity.pod,
+      mount: pod.mount.mountPoint,
+      port: pod.links.port,
+      role: pod.membership.member(pod.identity.pod)?.role ?? 'storage',
+    };
+    return { ready, stop: () => takeDown(undo, log) };
+  } catch (error) {
+    await takeDown(undo, log);
+    throw error;
+  }
+}
+
+/** In the reverse order of building; a step that fails does not keep the others from theirs. */
+async function takeDown(undo: Undo[], log: Log): Promise<void> {
+  for (const step of undo.splice(0).reverse()) {
+    try {
+      await step();
+    } catch (error) {
+      log.error('a step of stopping failed', { reason: messageOf(error) });
+    }
+  }
+}
+
+async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, undo: Undo[]): Promise<Pod> {
+  const [clock, random] = [systemClock, systemRandom];
+  const record = readPodRecord(paths);
+  const store = await openStore(paths.store);
+  undo.push(() => store.close());
+  if (!existsSync(paths.identity)) {
+    throw new WormholeError(
+      'corrupt',
+      `${paths.identity} is missing: restore it from a backup, or join again as a new pod.`,
+    );
+  }
+  const identity = await loadOrCreateIdentity(paths.identity, (sentence) => log.warn(sentence));
+  const settings = readSettings(paths);
+
+  const database = openDatabase(store.databasePath);
+  undo.push(() => database.close());
+  const membership = await openMembership({ database, identity, log: log.part('membership') });
+  undo.push(() => membership.close());
+  const config = declaredConfig(membership, log);
+  const own = effectivePodSettings(config, record.pod, settings);
+
+  const invites = makeInvites({
+    inviter: identity.pod,
+    welcome: (joiner, { name, role }) =>
+      membership.welcome(joiner, { name, role: role === 'portal' ? 'portal' : 'storage' }),
+    log: log.part('invites'),
+  });
+  const listen = listenAddress(record, settings);
+  const links = makeLinks({
+    identity,
+    admit: (pod) => membership.isMember(pod),
+    ...listen,
+    discovery: makeDiscovery({ networkId: membership.network.id, log: log.part('discovery') }),
+    invites,
+    log: log.part('links'),
+  });
+
+  const isMember = (pod: string) => membership.isMember(pod);
+  const fetcher = new ChunkFetcher({ links, isMember, clock, log: log.part('chunks') });
+  undo.push(() => fetcher.close());
+  const content = await openContentStore({
+    folder: store.path('content'),
+    source: fetcher,
+    clock,
+    log: log.part('content'),
+    ...(own.cache === undefined ? {} : { cacheBytes: own.cache }),
+  });
+  undo.push(() => content.close());
+  serveChunks({ links, content, isMember, log: log.part('chunks') });
+
+  const tree = await openTree({
+    folder: store.path('tree'),
+    podId: identity.pod,
+    podName: record.pod,
+    network: Buffer.from(membership.network.id, 'hex'),
+    founder: record.founder,
+    clock,
+    random,
+    log: log.part('tree'),
+    beforePublish: () => content.flush(),
+  });
+  undo.push(() => tree.close());
+  const treeSync = new TreeSync({ links, tree, isMember, clock, log: log.part('sync') });
+  undo.push(() => treeSync.close());
+
+  const invalidator = new KernelInvalidator(log.part('mount'));
+  const fileSystem = openFileSystem({
+    tree,
+    content,
+    invalidator,
+    storeFolder: paths.store,
+    clock,
+    log: log.part('fs'),
+  });
+  undo.push(() => fileSystem.close());
+  const placement = new Placement({
+    tree,
+    content,
+    membership,
+    fetcher,
+    treeSync,
+    links,
+    config,
+    clock,
+    log: log.part('placement'),
+  });
+  undo.push(() => placement.close());
+
+  membership.attach(links);
+  await links.start();
+  undo.push(() => links.stop());
+  for (const address of [...record.addresses, ...config.seeds]) links.dial(address);
+
+  const mount = await mountFileSystem({
+    fileSystem,
+    root: ROOT,
+    mountPoint: record.mount,
+    networkName: record.network,
+    invalidator,
+    log: log.part('mount'),
+  });
+  undo.push(() => unmount(mount, log));
+
+  const pod: Pod = {
+    record,
+    paths,
+    identity,
+    config,
+    membership,
+    invites,
+    links,
+    content,
+    tree,
+    fileSystem,
+    treeSync,
+    placement,
+    mount,
+    engine: { state: 'loading' },
+    stop: exit,
+    log,
+  };
+  tree.events.on('engine', (engine) => {
+    pod.engine = engine;
+  });
+  const server = await serveControl(paths.socket, controlHandlers(pod), log.part('control'));
+  undo.push(() => closeServer(server, paths.socket));
+  mount.closed.then((ended) => exit(`the mount is gone: ${String(ended)}`));
+  tellPresence(pod, undo);
+  return pod;
+}
+
+/** The owner's `pod.yaml`, where there is one. @throws WormholeError `config` */
+function readSettings(paths: PodPaths): PodConfig {
+  if (!existsSync(paths.settings)) return {};
+  return parsePodConfig(readFileSync(paths.settings, 'utf8'), paths.settings);
+}
+
+function declaredConfig(membership: Membership, log: Log): NetworkConfig {
+  const declared = membership.declared();
+  if (declared === undefined) return defaultNetworkConfig();
+  try {
+    return parseNetworkConfig(declared.text);
+  } catch (error) {
+    // It was checked where it was declared: this version does not know all of it.
+    log.error('the declared configuration cannot be used here, the defaults hold', {
+      reason: messageOf(error),
+    });
+    return defaultNetworkConfig();
+  }
+}
+
+function listenAddress(record: PodRecord, settings: PodConfig): { host: string; port: number } {
+  const { listen } = settings;
+  if (listen === undefined) return { host: record.listen, port: record.port };
+  const at = listen.lastIndexOf(':');
+  const hasPort = at > 0 && /^\d+$/.test(listen.slice(at + 1));
+  return hasPort
+    ? { host: listen.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(listen.slice(at + 1)) }
+    : { host: listen, port: record.port };
+}
+
+/** A mount that is in use goes out of sight at once and ends with its last user, or with this process. */
+async function unmount(mount: Mount, log: Log): Promise<void> {
+  try {
+    await mount.unmount();
+  } catch (error) {
+    log.warn('the mount is in use and is detached', { reason: messageOf(error) });
+    await mount.unmount({ lazy: true });
+  }
+}
+
+async function closeServer(server: Server, socket: string): Promise<void> {
+  server.close();
+  server.closeIdleConnections();
+  rmSync(socket, { force: true });
+}
+
+const PRESENCE_INTERVAL_MS = 10_000;
+
+/** Tells the linked pods now and then how this one is. */
+function tellPresence(pod: Pod, undo: Undo[]): void {
+  const tell = () => pod.membership.tell({ free: pod.content.usage().freeBytes, state: pod.engine.state });
+  tell();
+  const timer = setInterval(tell, PRESENCE_INTERVAL_MS);
+  timer.unref();
+  undo.push(() => clearInterval(timer));
+}
