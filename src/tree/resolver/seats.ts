@@ -55,15 +55,17 @@ class Plan {
     const row = this.space.row(inode);
     if (row === undefined || inode === ROOT || inode === LOST_FOUND) return;
     const candidates = candidatesOf(inode, row.registers);
-    const folder = isFolder(inode, row);
-    let best: Seat | undefined;
-    for (const seat of candidates) {
-      if (folder) this.wanted.add(seat.parent);
-      if (this.isUsable(seat)) best ??= seat;
-      else this.space.tables.putMark(refsMark(seat.parent), inode);
-    }
-    this.seats.set(inode, best!);
-    if (folder) this.folders.push(inode);
+    this.awaitParents(inode, candidates);
+    this.seats.set(inode, candidates[this.usableAfter(candidates, -1)]!);
+    if (!isFolder(inode, row)) return;
+    this.folders.push(inode);
+    for (const { parent } of candidates) this.wanted.add(parent);
+  }
+
+  /** Should one of the parents come into being, the inode is looked at again. */
+  private awaitParents(inode: InodeId, candidates: Seat[]): void {
+    for (const seat of candidates)
+      if (!this.isUsable(seat)) this.space.tables.putMark(refsMark(seat.parent), inode);
   }
 
   best(inode: InodeId): Seat {
@@ -82,7 +84,7 @@ class Plan {
     if (demoted.length === 0 && moved.length === 0) return;
     for (const inode of demoted) {
       const row = space.row(inode);
-      if (row !== undefined && isFolder(inode, row)) this.seats.set(inode, this.best(inode));
+      if (row !== undefined && isFolder(inode, row)) this.settle(inode);
     }
     this.walk([...suspects, ...demoted]);
     for (const inode of demoted) if (!this.chosen.has(inode)) space.tables.removeMark(DEMOTED, inode);
@@ -118,6 +120,7 @@ class Plan {
 
   private breakUp(cycle: InodeId[]): void {
     const members = new Set(cycle);
+    for (const inode of cycle) this.awaitParents(inode, this.candidates(inode));
     const byRank = [...cycle].sort((a, b) => this.compareRank(b, a));
     for (const inode of byRank) {
       const candidates = this.candidates(inode);
