@@ -1,6 +1,15 @@
 import { type InodeId, LOST_FOUND, ROOT } from '../schema.js';
-import { blankRow, isFolder } from './registers.js';
-import type { Context, Counts, Dentry, Effects, Row, Seat, Tables } from './tables.js';
+import { blankRow, isFolder, losersOf } from './registers.js';
+import {
+  type Context,
+  type Counts,
+  conflictInode,
+  type Dentry,
+  type Effects,
+  type Row,
+  type Seat,
+  type Tables,
+} from './tables.js';
 
 interface Slot {
   before: Row | undefined;
@@ -115,7 +124,7 @@ export class Workspace {
 
   /** Writes what changed and says what of it shows. */
   finish(): Effects {
-    const inodes: InodeId[] = [...this.virtual];
+    const inodes: InodeId[] = [];
     const counts: Counts = { files: 0, directories: 0, bytes: 0, conflicts: 0, ignored: 0 };
     for (const [folder, mtime] of this.folderTimes) this.edit(folder).mtime = mtime;
     for (const [inode, slot] of this.slots) {
@@ -125,9 +134,12 @@ export class Workspace {
       if (gone) this.tables.removeRow(inode);
       else this.tables.putRow(inode, now);
       if (isVisible(inode, before) || isVisible(inode, now)) inodes.push(inode);
+      // A losing value has its inode's attributes.
+      for (const { id } of losersOf(now.registers)) this.virtual.add(conflictInode(inode, id));
       if (before !== undefined) count(counts, inode, before, -1);
       if (!gone) count(counts, inode, now, 1);
     }
+    inodes.push(...this.virtual);
     return { inodes, names: [...this.names.values()], counts };
   }
 }
