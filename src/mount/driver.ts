@@ -22,6 +22,7 @@ import {
   decodeInit,
   decodeInterrupt,
   type RequestBuffer,
+  type RequestHeader,
 } from './protocol/requests.js';
 import { type Request, Session, type SessionOptions } from './session.js';
 
@@ -103,6 +104,23 @@ const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operation>([
   [OPCODE.ioctl, (session, request) => session.failWith(request, 'ENOTTY')],
 ]);
 
+/** Written out: copying the header by `...` costs more than all of its decoding. */
+function makeRequest(header: RequestHeader, buffer: RequestBuffer): Request {
+  return {
+    length: header.length,
+    opcode: header.opcode,
+    unique: header.unique,
+    node: header.node,
+    uid: header.uid,
+    gid: header.gid,
+    pid: header.pid,
+    buffer,
+    keepsBuffer: false,
+    answered: false,
+    abort: undefined,
+  };
+}
+
 /** Turns requests of the kernel into calls of a file system, and its answers into replies. */
 export class Driver {
   readonly session: Session;
@@ -129,13 +147,7 @@ export class Driver {
   accept(buffer: RequestBuffer, length: number): boolean {
     let request: Request | undefined;
     try {
-      request = {
-        ...decodeHeader(buffer.view, length),
-        buffer,
-        keepsBuffer: false,
-        answered: false,
-        abort: undefined,
-      };
+      request = makeRequest(decodeHeader(buffer.view, length), buffer);
       this.serve(request);
     } catch (error) {
       if (request !== undefined) this.session.fail(request, error);
@@ -146,23 +158,20 @@ export class Driver {
 
   private serve(request: Request): void {
     const operation = OPERATIONS.get(request.opcode);
-    if (operation !== undefined) return operation(this.session, request);
-    const { view } = request.buffer;
-    switch (request.opcode) {
-      // These three get no reply.
-      case OPCODE.forget:
-        return this.session.nodes.forget(request.node, decodeForget(view, request.length));
-      case OPCODE.batchForget:
-        return decodeBatchForget(view, request.length, (node, lookups) =>
-          this.session.nodes.forget(node, lookups),
-        );
-      case OPCODE.interrupt:
-        return this.interrupt(decodeInterrupt(view, request.length));
-      case OPCODE.init:
-        return this.init(request);
-      default:
-        return this.session.failWith(request, 'ENOSYS');
-    }
+    if (operation !== undefined) operation(this.session, request);
+    else if (request.opcode === OPCODE.init) this.init(request);
+    else if (!this.take(request)) this.session.failWith(request, 'ENOSYS');
+  }
+
+  /** What the kernel tells us without waiting for a reply. */
+  private take({ opcode, node, length, buffer: { view } }: Request): boolean {
+    const { nodes } = this.session;
+    if (opcode === OPCODE.forget) nodes.forget(node, decodeForget(view, length));
+    else if (opcode === OPCODE.batchForget)
+      decodeBatchForget(view, length, (number, lookups) => nodes.forget(number, lookups));
+    else if (opcode === OPCODE.interrupt) this.interrupt(decodeInterrupt(view, length));
+    else return false;
+    return true;
   }
 
   private init(request: Request): void {

@@ -19,7 +19,7 @@ export function parseMountInfo(text: string): MountedAt[] {
     const [type, source] = [fields[separator + 1], fields[separator + 2]];
     if (separator < 0 || device === undefined || mountPoint === undefined) continue;
     if (type === undefined || source === undefined) continue;
-    found.push({ device, mountPoint: unescape(mountPoint), type, source: unescape(source) });
+    found.push({ device, mountPoint: withoutEscapes(mountPoint), type, source: withoutEscapes(source) });
   }
   return found;
 }
@@ -31,6 +31,6 @@ export async function mountsAt(path: string): Promise<MountedAt[]> {
 }
 
 /** Spaces, tabs, newlines and backslashes are written as `\ooo`, byte by byte. */
-function unescape(field: string): string {
+function withoutEscapes(field: string): string {
   return field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

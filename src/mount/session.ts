@@ -89,7 +89,10 @@ export class Session {
 
   /** Sends what the file system answers: in this tick if it can, else when its promise is kept. */
   answer<T>(request: Request, answer: Answer<T>, send: (value: T) => void): void {
-    if (!(answer instanceof Promise)) return send(answer);
+    if (!(answer instanceof Promise)) {
+      send(answer);
+      return;
+    }
     this.pending.set(request.unique, request);
     answer.then(send).then(
       () => this.settled(request),
@@ -133,7 +136,10 @@ export class Session {
 
   /** There is no such name, and the kernel may remember that for a while. */
   noEntry(request: Request): void {
-    if (this.timeouts.negativeMs <= 0) return this.failWith(request, 'ENOENT');
+    if (this.timeouts.negativeMs <= 0) {
+      this.failWith(request, 'ENOENT');
+      return;
+    }
     encodeNegativeEntry(this.view, SIZE.outHeader, this.timeouts);
     this.send(request, SIZE.entryOut);
   }

@@ -10,11 +10,14 @@ import {
   type StatChange,
 } from '../../src/fs/index.js';
 
+import { MemoryContent } from './memory-content.js';
+
 export type InodeId = Stat['inode'];
 type Entry = Awaited<ReturnType<FileSystem['list']>>[number];
 
 export const MEMORY_ROOT: InodeId = 'memory/0';
 
+const SIZE_MAX = 2 ** 40;
 const TYPE_MASK = 0o170000;
 const DIRECTORY = 0o040000;
 const FILE = 0o100000;
@@ -37,7 +40,7 @@ export interface MemoryInode {
   gid: number;
   rdev: number;
   size: number;
-  bytes: Buffer;
+  content: MemoryContent;
   target: string;
   atime: bigint;
   mtime: bigint;
@@ -207,14 +210,15 @@ export class MemoryFileSystem implements FileSystem {
 
   read(handle: FileHandle, offset: number, length: number): Uint8Array {
     const { inode } = this.handle(handle);
-    return inode.bytes.subarray(Math.min(offset, inode.size), Math.min(offset + length, inode.size));
+    return inode.content.read(offset, Math.max(0, Math.min(length, inode.size - offset)));
   }
 
   write(handle: FileHandle, offset: number, data: Uint8Array, options?: { killSuidgid?: boolean }): number {
     const { inode, flags } = this.handle(handle);
     const at = flags.append ? inode.size : offset;
-    if (at + data.length > inode.size) this.grow(inode, at + data.length);
-    inode.bytes.set(data, at);
+    if (at + data.length > SIZE_MAX) throw new WormholeError('too-large', 'more than memory holds');
+    inode.content.write(at, data);
+    inode.size = Math.max(inode.size, at + data.length);
     if (options?.killSuidgid === true) dropSetIds(inode);
     inode.mtime = inode.ctime = this.now();
     return data.length;
@@ -292,7 +296,8 @@ export class MemoryFileSystem implements FileSystem {
     if (folder === undefined) throw new WormholeError('not-found', path);
     const caller = { uid: 0, gid: 0, pid: 0, umask: 0 };
     const inode = folder.children.get(name) ?? this.add(folder.id, name, FILE | 0o644, caller);
-    inode.bytes = data;
+    inode.content.truncate(0);
+    inode.content.write(0, data);
     inode.size = data.length;
     inode.mtime = inode.ctime = this.now();
     return inode;
@@ -311,7 +316,7 @@ export class MemoryFileSystem implements FileSystem {
       gid: inherits ? parent.gid : caller.gid,
       rdev: 0,
       size: 0,
-      bytes: Buffer.alloc(0),
+      content: new MemoryContent(),
       target: '',
       atime: time,
       mtime: time,
@@ -369,23 +374,10 @@ export class MemoryFileSystem implements FileSystem {
 
   private resize(inode: MemoryInode, size: number): void {
     if (isDirectory(inode)) throw new WormholeError('is-a-directory', inode.id);
-    if (size < inode.size) {
-      inode.bytes.fill(0, size, inode.size);
-      inode.size = size;
-    } else this.grow(inode, size);
-    inode.mtime = inode.ctime = this.now();
-  }
-
-  private grow(inode: MemoryInode, size: number): void {
-    if (size > 2 ** 31) throw new WormholeError('too-large', 'more than memory holds');
-    if (size > inode.bytes.length) {
-      const larger = Buffer.alloc(
-        Math.max(size, Math.min(inode.bytes.length * 2, inode.bytes.length + 2 ** 26)),
-      );
-      inode.bytes.copy(larger);
-      inode.bytes = larger;
-    }
+    if (size > SIZE_MAX) throw new WormholeError('too-large', 'more than memory holds');
+    if (size < inode.size) inode.content.truncate(size);
     inode.size = size;
+    inode.mtime = inode.ctime = this.now();
   }
 
   private newHandle(inode: MemoryInode, flags: OpenFlags): FileHandle {

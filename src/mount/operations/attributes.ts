@@ -57,7 +57,10 @@ function isSystem(name: string): boolean {
 export function getxattr(session: Session, request: Request): void {
   const size = decodeXattrSize(request.buffer.view, request.length);
   const name = decodeName(request.buffer.bytes, request.length, 8);
-  if (isSystem(name)) return session.failWith(request, 'EOPNOTSUPP');
+  if (isSystem(name)) {
+    session.failWith(request, 'EOPNOTSUPP');
+    return;
+  }
   const answer = session.fileSystem.getxattr(session.node(request.node).inode, name);
   session.answer(request, answer, (value) => sendXattr(session, request, size, value));
 }
@@ -82,7 +85,10 @@ function sendXattr(session: Session, request: Request, size: number, value: Uint
 
 export function setxattr(session: Session, request: Request): void {
   const { flags, name, value } = decodeSetxattr(request.buffer, request.length);
-  if (isSystem(name)) return session.failWith(request, 'EOPNOTSUPP');
+  if (isSystem(name)) {
+    session.failWith(request, 'EOPNOTSUPP');
+    return;
+  }
   const answer = session.fileSystem.setxattr(session.node(request.node).inode, name, value, {
     create: (flags & XATTR_FLAG.create) !== 0,
     replace: (flags & XATTR_FLAG.replace) !== 0,
@@ -92,7 +98,10 @@ export function setxattr(session: Session, request: Request): void {
 
 export function removexattr(session: Session, request: Request): void {
   const name = decodeName(request.buffer.bytes, request.length, 0);
-  if (isSystem(name)) return session.failWith(request, 'EOPNOTSUPP');
+  if (isSystem(name)) {
+    session.failWith(request, 'EOPNOTSUPP');
+    return;
+  }
   const answer = session.fileSystem.removexattr(session.node(request.node).inode, name);
   session.answer(request, answer, () => void session.ok(request));
 }

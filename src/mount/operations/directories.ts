@@ -85,7 +85,10 @@ class Listing {
   }
 
   private addPlus(entry: ListedEntry, stat: Stat | undefined): void {
-    if (stat === undefined) return this.stream.skip();
+    if (stat === undefined) {
+      this.stream.skip();
+      return;
+    }
     const node = this.session.nodes.remember(stat, this.request.node);
     this.given.push(node.number);
     const described = { ...this.describe(entry), ino: stat.ino, type: (stat.mode >> 12) & 15 };

@@ -18,7 +18,10 @@ export function callerOf(request: Request, umask: number): Caller {
 
 export function lookup(session: Session, request: Request): void {
   const name = nameToFind(request);
-  if (name === undefined) return session.failWith(request, 'ENOENT');
+  if (name === undefined) {
+    session.failWith(request, 'ENOENT');
+    return;
+  }
   const answer = session.fileSystem.lookup(session.node(request.node).inode, name);
   session.answer(request, answer, (stat) => {
     if (stat === undefined) session.noEntry(request);
@@ -87,7 +90,10 @@ export function rename2(session: Session, request: Request): void {
 function move(session: Session, request: Request, second: boolean): void {
   const { newParent, flags, name, newName } = decodeRename(request.buffer, request.length, second);
   const known = RENAME_FLAG.noreplace | RENAME_FLAG.exchange;
-  if ((flags & ~known) !== 0 || flags === known) return session.failWith(request, 'EINVAL');
+  if ((flags & ~known) !== 0 || flags === known) {
+    session.failWith(request, 'EINVAL');
+    return;
+  }
   const answer = session.fileSystem.rename(
     session.node(request.node).inode,
     name,
