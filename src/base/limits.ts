@@ -54,7 +54,7 @@ export const LIMITS = {
   /** A TCP connection to a pod that is there takes milliseconds; one that is not is soon tried again. */
   connectTimeoutMs: 3_000,
   /** Values in one frame: each map key, map value and array item counts. Bounds the time to decode it. */
-  frameItemsMax: 65_536,
+  frameItemsMax: 32_768,
   frameDepthMax: 32,
   /** The name of a message's type. */
   messageTypeCharactersMax: 64,

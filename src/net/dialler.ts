@@ -61,7 +61,12 @@ export async function dial(options: DialOptions): Promise<Dialled> {
 
 function connectSecurely({ identity, host, port, signal }: DialOptions): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ ...clientTls(identity), host, port, timeout: LIMITS.connectTimeoutMs });
+    const socket = connect({
+      ...clientTls(identity),
+      host,
+      port,
+      timeout: LIMITS.connectTimeoutMs,
+    });
     const fail = (cause?: unknown) => {
       socket.destroy();
       finish();

@@ -20,6 +20,7 @@ export class HalfOpen {
   /** Counts a fresh connection in, or ends it. */
   add(raw: Socket): void {
     raw.on('error', () => raw.destroy());
+    raw.setNoDelay(true);
     const address = raw.remoteAddress ?? '';
     const same = [...this.entries.values()].filter((entry) => entry.address === address);
     if (raw.remotePort === undefined || same.length >= LIMITS.halfOpenPerAddressMax) {

@@ -70,8 +70,8 @@ class PodLinks implements Links {
   private readonly random: () => number;
   private readonly handlers = new Map<string, Handler>();
   private readonly current = new Map<PodId, PeerLink>();
-  /** Connections that wait for the other side's `use`. */
-  private readonly waiting = new Set<PeerLink>();
+  /** Connections that wait for the other side's `use`, and what ends their wait. */
+  private readonly waiting = new Map<PeerLink, AbortController>();
   private readonly targets = new Targets();
   /** Addresses being dialled, and the peers that answered there and were not linked yet. */
   private readonly dialling = new Map<string, { peer: PodId | undefined }>();
@@ -121,7 +121,7 @@ class PodLinks implements Links {
   }
 
   membersChanged(): void {
-    for (const link of [...this.current.values(), ...this.waiting]) {
+    for (const link of [...this.current.values(), ...this.waiting.keys()]) {
       if (!this.options.admit(link.peer)) link.close('the peer is not a member');
     }
     this.retryAll();
@@ -145,7 +145,7 @@ class PodLinks implements Links {
     this.stopping.abort(new WormholeError('closed', 'the pod stops'));
     this.wakeUp();
     await this.options.discovery?.stop();
-    for (const link of [...this.current.values(), ...this.waiting]) link.close('the pod stops');
+    for (const link of [...this.current.values(), ...this.waiting.keys()]) link.close('the pod stops');
     await this.watching;
     await this.listener.close();
   }
@@ -236,15 +236,14 @@ class PodLinks implements Links {
     if (caller.path === JOIN_PATH) return this.options.invites?.receive(caller) ?? { refused: 'not-member' };
     const { pod: peer, address } = caller;
     if (caller.path !== LINK_PATH || !this.options.admit(peer)) return { refused: 'not-member' };
-    const waiting = [...this.waiting].filter((link) => link.peer === peer).length;
+    const waiting = [...this.waiting.keys()].filter((link) => link.peer === peer).length;
     if (this.stopping.signal.aborted || waiting >= LIMITS.waitingLinksMax) return { refused: 'busy' };
     const link = this.current.get(peer);
     const twin = link !== undefined && this.clock.monotonicMs() - link.openedAtMs < TWIN_WITHIN_MS;
     if (twin && this.decides(peer)) return { refused: 'already-linked' };
     return {
       upgraded: (socket) => {
-        this.targets.learn(address, peer, this.clock.monotonicMs());
-        caller.socket.setNoDelay(true);
+        if (caller.listens) this.targets.learn(address, peer, this.clock.monotonicMs());
         this.propose(this.makeLink({ peer, address, socket, transport: caller.socket }));
       },
     };
@@ -257,7 +256,7 @@ class PodLinks implements Links {
   private makeLink(parts: Pick<PeerLinkOptions, 'peer' | 'address' | 'socket' | 'transport'>): PeerLink {
     const { handlers, clock, log } = this;
     const onUse = () => {
-      if (!this.decides(link.peer) && this.waiting.delete(link)) this.adopt(link);
+      if (this.stopWaiting(link)) this.adopt(link);
     };
     const link: PeerLink = new PeerLink({
       ...parts,
@@ -276,11 +275,17 @@ class PodLinks implements Links {
       this.adopt(link);
       return;
     }
-    this.waiting.add(link);
+    const chosen = new AbortController();
+    this.waiting.set(link, chosen);
     this.clock
-      .sleep(LIMITS.handshakeTimeoutMs, this.stopping.signal)
-      .then(() => this.waiting.has(link) && link.close('the other side did not choose this connection'))
+      .sleep(LIMITS.handshakeTimeoutMs, chosen.signal)
+      .then(() => link.close('the other side did not choose this connection'))
       .catch(() => {});
+  }
+
+  private stopWaiting(link: PeerLink): boolean {
+    this.waiting.get(link)?.abort();
+    return this.waiting.delete(link);
   }
 
   private adopt(link: PeerLink): void {
@@ -294,7 +299,7 @@ class PodLinks implements Links {
   }
 
   private closed(link: PeerLink, reason: string): void {
-    this.waiting.delete(link);
+    this.stopWaiting(link);
     if (this.current.get(link.peer) !== link) return;
     this.current.delete(link.peer);
     this.log.info('link down', { peer: link.peer, reason });

@@ -15,8 +15,9 @@ export interface Caller {
   readonly socket: TLSSocket;
   readonly path: string;
   header(name: string): string | undefined;
-  /** Where the caller itself listens if it says so, else where it calls from. */
+  /** Where it calls from; with the port on which it listens itself, if it says so. */
   readonly address: string;
+  readonly listens: boolean;
 }
 
 /** What becomes of a caller: refused with a reason for programs, or upgraded. */
@@ -54,10 +55,10 @@ export class Listener {
     this.options = options;
     this.server = createServer(serverTls(options.identity, LIMITS.handshakeTimeoutMs));
     this.server.on('connection', (raw) => this.halfOpen.add(raw));
-    this.server.on('secureConnection', (socket) => this.greet(socket));
+    this.server.on('secureConnection', (socket) => this.guard(socket, () => this.greet(socket)));
     this.server.on('tlsClientError', (_error, socket) => socket.destroy());
     this.http.on('upgrade', (request: IncomingMessage, socket: TLSSocket, head) =>
-      this.receive(request, socket, head),
+      this.guard(socket, () => this.receive(request, socket, head)),
     );
     this.http.on('request', (_request, response) => response.writeHead(404, { Connection: 'close' }).end());
     this.http.on('clientError', (_error, socket) => socket.destroy());
@@ -95,6 +96,16 @@ export class Listener {
     return new Promise((resolve) => this.server.close(() => resolve()));
   }
 
+  /** A mistake of ours on one connection must not end the others. */
+  private guard(socket: TLSSocket, step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.options.log.error('a connection failed', { error });
+      socket.destroy();
+    }
+  }
+
   /** TLS is done. Nothing that the peer sends is looked at before its key is. */
   private greet(socket: TLSSocket): void {
     socket.on('error', () => socket.destroy());
@@ -121,17 +132,12 @@ export class Listener {
       const value = request.headers[name];
       return typeof value === 'string' ? value : undefined;
     };
-    const port = Number(header(PORT_HEADER) ?? socket.remotePort);
-    const address = formatAddress(socket.remoteAddress, port >= 1 && port <= 65_535 ? port : 0);
+    const port = Number(header(PORT_HEADER));
+    const listens = Number.isInteger(port) && port >= 1 && port <= 65_535;
+    const address = formatAddress(socket.remoteAddress, listens ? port : (socket.remotePort ?? 0));
     const { pod, publicKey } = known;
-    const reception = this.options.receive({
-      pod,
-      publicKey,
-      socket,
-      path: request.url ?? '',
-      header,
-      address,
-    });
+    const path = request.url ?? '';
+    const reception = this.options.receive({ pod, publicKey, socket, path, header, address, listens });
     if ('refused' in reception) {
       refuse(socket, reception.refused);
       return;
@@ -139,7 +145,7 @@ export class Listener {
     this.extraHeaders.set(request, reception.headers ?? {});
     this.upgrades.handleUpgrade(request, socket, head, (upgraded) => {
       known.finish();
-      reception.upgraded(upgraded);
+      this.guard(socket, () => reception.upgraded(upgraded));
     });
   }
 }

@@ -1,3 +1,4 @@
+import { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PodId } from '../../src/base/index.js';
 import {
@@ -23,11 +24,17 @@ export function orderedIdentities(): [Identity, Identity] {
   return a.pod < b.pod ? [a, b] : [b, a];
 }
 
+/** Pods of a failed test must not keep the process alive. */
+const made = new Set<TestPod>();
+after(async () => {
+  await Promise.all([...made].map((pod) => pod.links.stop()));
+});
+
 /** A pod that listens on loopback and admits `members`; set its handlers, then `start` it. */
 export function testPod(members: Set<PodId>, options: Partial<LinksOptions> = {}): TestPod {
   const identity = options.identity ?? temporaryIdentity();
   const links = makeLinks({ host: '127.0.0.1', admit: (pod) => members.has(pod), ...options, identity });
-  return {
+  const pod: TestPod = {
     identity,
     links,
     members,
@@ -35,6 +42,8 @@ export function testPod(members: Set<PodId>, options: Partial<LinksOptions> = {}
       return `127.0.0.1:${links.port}`;
     },
   };
+  made.add(pod);
+  return pod;
 }
 
 /** Two started pods with a link between them. */
