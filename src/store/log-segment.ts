@@ -4,12 +4,14 @@ import { WormholeError } from '../base/index.js';
 import { encodeHeader, headerBytes } from './record-frame.js';
 import type { Mark } from './record-scan.js';
 
-/** The two calls whose failure decides what a log promises; tests hand in a disk that fails. */
+/** The calls whose failure decides what a log promises; tests hand in a disk that fails. */
 export interface LogDisk {
   /** One write(2); may write less than asked. @returns bytes written */
   write(fd: number, bytes: Uint8Array, offset: number, length: number, position: number): number;
   /** One fdatasync(2). */
   sync(fd: number): Promise<void>;
+  /** Makes the names in a folder durable. */
+  syncFolder(path: string): Promise<void>;
 }
 
 /** One file of a log. */

@@ -27,6 +27,7 @@ const fdatasyncInBackground = promisify(fdatasync);
 export const systemLogDisk: LogDisk = {
   write: (fd, bytes, offset, length, position) => writeSync(fd, bytes, offset, length, position),
   sync: (fd) => fdatasyncInBackground(fd),
+  syncFolder: syncDirectory,
 };
 
 /**
@@ -39,13 +40,13 @@ export async function openRecordLog(
   options: RecordLogOptions = {},
 ): Promise<{ log: RecordLog; condition: LogCondition }> {
   const disk = options.disk ?? systemLogDisk;
-  await prepareFolder(folder);
+  await prepareFolder(disk, folder);
   const survey = await surveyLog(folder);
   const condition: LogCondition = { tornBytes: 0 };
   if (survey.gap?.damage) {
     condition.damagedAt = { segment: segmentName(survey.gap.first), offset: survey.gap.offset };
   } else if (survey.gap !== undefined) {
-    condition.tornBytes = await cutTail(folder, survey.gap);
+    condition.tornBytes = await cutTail(disk, folder, survey.gap);
   }
   const writable = condition.damagedAt === undefined;
   const segments = survey.scans.map(({ first, scan }, index): Segment => {
@@ -60,7 +61,7 @@ export async function openRecordLog(
 }
 
 /** Makes the folder and its first segment, durable with their names, and removes what a crash left of that. */
-async function prepareFolder(folder: string): Promise<void> {
+async function prepareFolder(disk: LogDisk, folder: string): Promise<void> {
   makeFolder(folder);
   for (const name of await readdir(folder)) {
     if (name.endsWith('.tmp')) await rm(join(folder, name), { force: true });
@@ -75,11 +76,11 @@ async function prepareFolder(folder: string): Promise<void> {
     await handle.close();
   }
   await rename(`${path}.tmp`, path);
-  await syncDirectory(folder);
+  await disk.syncFolder(folder);
 }
 
 /** Takes away what a crash left behind the last whole record. @returns the bytes that went */
-async function cutTail(folder: string, gap: Gap): Promise<number> {
+async function cutTail(disk: LogDisk, folder: string, gap: Gap): Promise<number> {
   const firsts = (await segmentFirsts(folder)).filter((first) => first >= gap.first);
   let cut = -gap.offset;
   // From the end, so that a crash in here never leaves a hole in the row of segments.
@@ -88,7 +89,7 @@ async function cutTail(folder: string, gap: Gap): Promise<number> {
     cut += (await stat(path)).size;
     if (first === gap.first && gap.offset > 0) await truncate(path, gap.offset);
     else await unlink(path);
-    await syncDirectory(folder);
+    await disk.syncFolder(folder);
   }
   return cut;
 }
@@ -116,7 +117,7 @@ async function makeDurable(
       if (segment.fd === undefined) closeSync(fd);
     }
   }
-  await syncDirectory(folder);
+  await disk.syncFolder(folder);
 }
 
 function writeAgain(disk: LogDisk, fd: number, from: number, to: number): void {

@@ -1,7 +1,7 @@
 import { closeSync, ftruncateSync, openSync, readSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { syncDirectory, WormholeError } from '../base/index.js';
+import { WormholeError } from '../base/index.js';
 import { isFull } from './disk-full.js';
 import { closeSegment, createSegment, type LogDisk, type Segment, writeFully } from './log-segment.js';
 import {
@@ -125,7 +125,7 @@ export class SegmentedLog implements RecordLog {
       closeSegment(segment);
       await unlink(segment.path);
       // One by one, so that a crash never leaves a hole in the row of segments.
-      await syncDirectory(this.folder);
+      await this.disk.syncFolder(this.folder);
     }
   }
 
@@ -199,7 +199,7 @@ export class SegmentedLog implements RecordLog {
       }
       if (this.folderDirty) {
         this.folderDirty = false;
-        await syncDirectory(this.folder);
+        await this.disk.syncFolder(this.folder);
       }
     } catch (cause) {
       // The kernel has dropped the dirty pages and would answer 0 next time: nothing here counts any more.

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { WormholeError } from '../../src/base/index.js';
 import { type Database, openDatabase } from '../../src/store/index.js';
@@ -194,5 +194,94 @@ describe('database', () => {
     table.get('b');
     assert.equal(text(a), 'aaaa');
     assert.deepEqual(b && Buffer.from(b), large);
+  });
+
+  it('grows past the address space it began with', async () => {
+    const small = openDatabase(join(folder, 'small'), { mapBytes: 1024 * 1024 });
+    const value = Buffer.alloc(100_000, 3);
+    for (let i = 0; i < 50; i++) small.writeNow((batch) => batch.table('t').put(`k${i}`, value));
+    await small.write(Array.from({ length: 50 }, (_, i) => ({ table: 't', key: `q${i}`, value })));
+    assert.equal(small.table('t').count(), 100);
+    await small.close();
+    const again = openDatabase(join(folder, 'small'));
+    assert.deepEqual(Buffer.from(again.table('t').get('q49') ?? []), value);
+    await again.close();
+  });
+
+  it('answers `closed` when it is closed, and can be opened again', async () => {
+    const path = join(folder, 'closing');
+    const first = openDatabase(path);
+    const table = first.table('t');
+    const written = first.write([{ table: 't', key: 'a', value: bytes('1') }]);
+    await first.close();
+    await first.close();
+    await written;
+    assert.throws(() => table.get('a'), hasCode('closed'));
+    assert.throws(() => [...table.keys({})], hasCode('closed'));
+    assert.throws(() => first.writeNow(() => {}), hasCode('closed'));
+    await assert.rejects(first.write([]), hasCode('closed'));
+    const second = openDatabase(path);
+    assert.equal(text(second.table('t').get('a')), '1');
+    await second.close();
+  });
+});
+
+describe('a damaged database', () => {
+  let folder: string;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'wormhole-database-'));
+    const database = openDatabase(folder);
+    for (let i = 0; i < 100; i++) {
+      database.writeNow((batch) => batch.table('t').put(`key-${i}`, bytes(`value-${i}-`.repeat(50))));
+    }
+    await database.close();
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  it('is refused when its first pages are not those of a database', async () => {
+    const path = join(folder, 'data.mdb');
+    const whole = await readFile(path);
+    const page = 4096;
+    const damages: Buffer[] = [
+      Buffer.alloc(0),
+      ...[1, 100, page, page + 100, 2 * page].map((length) => whole.subarray(0, length)),
+      Buffer.alloc(whole.length),
+      Buffer.alloc(whole.length, 0x55),
+      ...[0, page].map((at) =>
+        Buffer.concat([whole.subarray(0, at), Buffer.alloc(page), whole.subarray(at + page)]),
+      ),
+    ];
+    for (const [index, damage] of damages.entries()) {
+      await writeFile(path, damage);
+      const use = async () => {
+        const database = openDatabase(folder);
+        try {
+          return [...database.table('t').range({})].length;
+        } finally {
+          await database.close();
+        }
+      };
+      await assert.rejects(use(), hasCode('corrupt'), `damage ${index}`);
+    }
+    await writeFile(path, whole);
+    const database = openDatabase(folder);
+    assert.equal(database.table('t').count(), 100);
+    await database.close();
+  });
+
+  it('never answers with a value that is not the one that was put', async () => {
+    const path = join(folder, 'data.mdb');
+    const whole = await readFile(path);
+    for (let at = whole.indexOf('value-42-'); at >= 0; at = whole.indexOf('value-42-', at + 450)) {
+      whole[at + 17] = (whole[at + 17] as number) ^ 4;
+    }
+    await writeFile(path, whole);
+    const database = openDatabase(folder);
+    const table = database.table('t');
+    assert.throws(() => table.get('key-42'), hasCode('corrupt'));
+    assert.throws(() => [...table.range({})], hasCode('corrupt'));
+    assert.equal(text(table.get('key-41')), 'value-41-'.repeat(50));
+    await database.close();
   });
 });
