@@ -1,2 +1,7 @@
-/** Who should hold which chunk: plan, fetch, repair, evict. */
-export {};
+/** Who should hold which chunk: plan, fetch, repair, scrub, evict, posture. */
+export type { Inspection } from './inspect.js';
+export type { Peers } from './peers.js';
+export { Placement, type PlacementOptions, type Work } from './placement.js';
+export { type Action, belongsHere, type Layout, plan } from './plan.js';
+export { type Candidate, candidatesOf, holders } from './rendezvous.js';
+export type { CopiesReached } from './wait.js';

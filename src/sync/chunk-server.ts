@@ -8,7 +8,7 @@ const ANSWER_BYTES = 1024 * 1024;
 
 export interface ChunkServerOptions {
   links: Links;
-  content: Pick<ContentStore, 'has' | 'get'>;
+  content: Pick<ContentStore, 'has' | 'get' | 'flush'>;
   isMember: (pod: PodId) => boolean;
   log: Log;
 }
@@ -19,7 +19,12 @@ export function serveChunks({ links, content, isMember, log }: ChunkServerOption
     if (!isMember(link.peer)) throw new WormholeError('not-member', 'only members are answered');
     return parseChunkIds(body);
   };
-  links.handle(MESSAGES.have, (link, body) => packBits(idsOf(link, body).map((id) => content.has(id))));
+  links.handle(MESSAGES.have, async (link, body) => {
+    const bits = idsOf(link, body).map((id) => content.has(id));
+    // What is said to be held is durable (contract D5).
+    await content.flush();
+    return packBits(bits);
+  });
   links.handle(MESSAGES.chunks, async (link, body, signal) => {
     const chunks: (Uint8Array | null)[] = [];
     let bytes = 0;

@@ -1,5 +1,6 @@
 /** What two linked pods say to each other about the tree and about chunks. */
-export { ChunkFetcher, type ChunkFetcherOptions } from './chunk-fetcher.js';
-export { type ChunkServerOptions, serveChunks } from './chunk-server.js';
-export { sameHeads } from './heads.js';
-export { TreeSync, type TreeSyncEvents, type TreeSyncOptions } from './tree-sync.js';
+export { ChunkFetcher } from './chunk-fetcher.js';
+export { serveChunks } from './chunk-server.js';
+export { Sync, type SyncOptions } from './sync.js';
+export { TreeSync } from './tree-sync.js';
+export type { SharedResult } from './wait.js';

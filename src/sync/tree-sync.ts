@@ -1,7 +1,6 @@
 import { type Clock, Emitter, type Log, messageOf, type PodId, WormholeError } from '../base/index.js';
 import type { Link, Links } from '../net/index.js';
-import type { Heads, Tree } from '../tree/index.js';
-import { sameHeads } from './heads.js';
+import { type Heads, sameHeads, type Tree } from '../tree/index.js';
 import { TreeConversation } from './tree-conversation.js';
 import { TreeInbox } from './tree-inbox.js';
 import { MESSAGES, packHashes, packPush, parseHeads, parsePart, parsePush } from './wire.js';

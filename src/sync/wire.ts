@@ -12,9 +12,13 @@ export const MESSAGES = {
   sync: 'tree.sync',
   /** Request: answered when the tree has these heads durably. Bodies: Heads, answered by Heads. */
   await: 'tree.await',
+  /** The sender holds its share of this version durably; none, when that is no longer so. Body: Heads. */
+  settled: 'settled',
+  /** Request: answered, with null, when the pod holds its share of this version durably. Body: Heads. */
+  awaitSettled: 'settled.await',
   /** Request for the bytes of chunks. Body: ids; answer: {@link ChunkAnswer}. */
   chunks: 'chunk.get',
-  /** Request: which of these chunks are there. Body: ids; answer: a bitmap. */
+  /** Request: which of these chunks are there, durably. Body: ids; answer: a bitmap. */
   have: 'chunk.have',
 } as const;
 

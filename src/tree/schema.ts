@@ -12,6 +12,11 @@ export type OpId = string;
 /** Automerge heads, sorted. */
 export type Heads = readonly string[];
 
+/** True when both name the same version of the document. */
+export function sameHeads(a: Heads, b: Heads): boolean {
+  return a.length === b.length && a.every((head, i) => head === b[i]);
+}
+
 /** The root folder; its bucket is made by the document's first change, as are those of derived inodes. */
 export const ROOT: InodeId = 'root/0';
 /** A virtual folder in the root, shown only when not empty: what has no place else. */

@@ -18,6 +18,7 @@ function holder(name: string, chunks: Map<string, Uint8Array>) {
       gets++;
       return chunks.get(id);
     },
+    flush: async () => {},
   };
   serveChunks({ links, content, isMember: () => true, log: silentLog });
   const asked = { requests: 0 };
@@ -202,7 +203,7 @@ test('hostile questions are refused, and strangers are not answered', async () =
   }
   assert.deepEqual(await link.request('chunk.get', Buffer.alloc(0)), { chunks: [] });
   const closed = new MemoryLinks(podOf('closed'));
-  const content = { has: () => true, get: async () => Buffer.from('secret') };
+  const content = { has: () => true, get: async () => Buffer.from('secret'), flush: async () => {} };
   serveChunks({ links: closed, content, isMember: () => false, log: silentLog });
   const stranger = new MemoryLinks(podOf('stranger'));
   connect(closed, stranger);
@@ -238,6 +239,7 @@ test('a chunk that a peer cannot read is one it does not have', async () => {
     get: async () => {
       throw new Error('the disk is bad');
     },
+    flush: async () => {},
   };
   serveChunks({ links: from, content, isMember: () => true, log: silentLog });
   const asker = new MemoryLinks(podOf('asker'));

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { sha256 } from '../../src/base/index.js';
-import { sameHeads } from '../../src/sync/index.js';
-import { ROOT } from '../../src/tree/index.js';
+import { ROOT, sameHeads } from '../../src/tree/index.js';
 import { connect, MemoryLinks, until } from './memory-links.js';
 import { createFile, Orchard, type TreePod } from './trees.js';
 

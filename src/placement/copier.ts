@@ -1,0 +1,249 @@
+import { type Clock, type Log, messageOf, WormholeError } from '../base/index.js';
+import type { ContentStore } from '../content/index.js';
+import type { Tree } from '../tree/index.js';
+import { type FileContent, stillThere } from './content-source.js';
+import { type Layout, plan } from './plan.js';
+
+/** Contents up to this size go through the lane for small ones, so that they never wait behind large ones. */
+const SMALL_BYTES = 1024 * 1024;
+/** Small contents and chunks of large ones that are copied at the same time. */
+const SMALL_AT_ONCE = 256;
+const LARGE_AT_ONCE = 2;
+const CHUNKS_AT_ONCE = 8;
+/** The newest go first, but every so many the oldest does. */
+const OLDEST_EVERY = 4;
+const RETRY_MIN_MS = 1_000;
+const RETRY_MAX_MS = 60_000;
+/** The rate that is shown is that of the last seconds. */
+const RATE_WINDOW_MS = 5_000;
+
+export interface CopierOptions {
+  tree: Pick<Tree, 'contents'>;
+  content: Pick<ContentStore, 'presence' | 'chunksOf' | 'keep'>;
+  layout: () => Layout;
+  clock: Clock;
+  log: Log;
+}
+
+/** What is being copied here, for people. */
+export interface CopyProgress {
+  /** Contents. */
+  done: number;
+  total: number;
+  /** Bytes copied of the contents in `total`. */
+  bytes: number;
+  /** Bytes per second, lately. */
+  rate: number;
+  /** Seconds until it is done at the pace so far, where that can be told. */
+  eta?: number;
+  /** Why the last one that failed did; it is tried again. */
+  failure?: string;
+}
+
+interface Task extends FileContent {
+  /** Counts up: tasks up to a number are done when none with a lower one is left. */
+  seq: number;
+  failures: number;
+}
+
+/** Copies contents here, as far as they belong here: small ones many at a time, the newest first. */
+export class Copier {
+  private readonly options: CopierOptions;
+  private readonly small: Task[] = [];
+  private readonly large: Task[] = [];
+  /** Every task that is not done, in order; also those that wait to be tried again. */
+  private readonly open = new Map<number, Task>();
+  private readonly known = new Map<string, Task>();
+  private readonly retries = new Map<Task, NodeJS.Timeout>();
+  private readonly running = { small: 0, large: 0 };
+  private readonly barriers = new Set<{ seq: number; resolve: () => void; reject: (error: Error) => void }>();
+  private readonly room: (() => void)[] = [];
+  private readonly stopping = new AbortController();
+  private nextSeq = 1;
+  private turns = 0;
+  private done = 0;
+  private bytes = 0;
+  private failure: string | undefined;
+  private startedAtMs = 0;
+  private marks: { atMs: number; bytes: number }[] = [];
+
+  constructor(options: CopierOptions) {
+    this.options = options;
+  }
+
+  /** Takes up a content, unless it is taken up already. */
+  add(file: FileContent): void {
+    const key = keyOf(file);
+    if (this.stopping.signal.aborted || this.known.has(key)) return;
+    if (this.idle) this.begin();
+    const task: Task = { ...file, seq: this.nextSeq++, failures: 0 };
+    this.open.set(task.seq, task);
+    this.known.set(key, task);
+    (task.size <= SMALL_BYTES ? this.small : this.large).push(task);
+    this.pump();
+  }
+
+  /** True when nothing is left to copy. */
+  get idle(): boolean {
+    return this.open.size === 0;
+  }
+
+  /** Resolves when everything added so far is here, or no longer belongs here. @throws the reason of a stop */
+  allDone(signal?: AbortSignal): Promise<void> {
+    const seq = this.nextSeq - 1;
+    return new Promise((resolve, reject) => {
+      const barrier = {
+        seq,
+        resolve: () => end(resolve),
+        reject: (error: Error) => end(() => reject(error)),
+      };
+      const abort = () => barrier.reject(interrupted());
+      const end = (settle: () => void) => {
+        this.barriers.delete(barrier);
+        signal?.removeEventListener('abort', abort);
+        settle();
+      };
+      this.barriers.add(barrier);
+      if (signal?.aborted || this.stopping.signal.aborted) return abort();
+      signal?.addEventListener('abort', abort, { once: true });
+      this.passBarriers();
+    });
+  }
+
+  /** Resolves when fewer than `tasks` are open, so that a walk over everything does not fill the memory. */
+  async roomFor(tasks: number): Promise<void> {
+    while (this.open.size >= tasks && !this.stopping.signal.aborted) {
+      await new Promise<void>((resolve) => this.room.push(resolve));
+    }
+  }
+
+  /** Whoever has what is missing may be there now. */
+  retryNow(): void {
+    for (const [task, timer] of [...this.retries]) {
+      clearTimeout(timer);
+      this.requeue(task);
+    }
+  }
+
+  progress(): CopyProgress {
+    const { done, bytes } = this;
+    const now = this.options.clock.monotonicMs();
+    this.marks = this.marks.filter((mark) => now - mark.atMs < RATE_WINDOW_MS);
+    const lately = this.marks.reduce((sum, mark) => sum + mark.bytes, 0);
+    const since = Math.max(1_000, now - (this.marks[0]?.atMs ?? now));
+    const total = done + this.open.size;
+    const progress: CopyProgress = { done, total, bytes, rate: Math.round((lately * 1000) / since) };
+    if (done > 0) progress.eta = Math.ceil(((now - this.startedAtMs) / done / 1000) * (total - done));
+    if (this.failure !== undefined && this.retries.size > 0) progress.failure = this.failure;
+    return progress;
+  }
+
+  close(): void {
+    this.stopping.abort();
+    for (const timer of this.retries.values()) clearTimeout(timer);
+    for (const barrier of [...this.barriers]) barrier.reject(interrupted());
+    for (const resolve of this.room.splice(0)) resolve();
+  }
+
+  /** What is shown counts from the last time that there was nothing to do. */
+  private begin(): void {
+    this.done = 0;
+    this.bytes = 0;
+    this.startedAtMs = this.options.clock.monotonicMs();
+  }
+
+  private pump(): void {
+    if (this.stopping.signal.aborted) return;
+    while (this.running.small < SMALL_AT_ONCE && this.small.length > 0)
+      this.start('small', this.take(this.small));
+    while (this.running.large < LARGE_AT_ONCE && this.large.length > 0)
+      this.start('large', this.take(this.large));
+  }
+
+  private take(tasks: Task[]): Task {
+    const oldest = this.turns++ % OLDEST_EVERY === 0;
+    return (oldest ? tasks.shift() : tasks.pop()) as Task;
+  }
+
+  private start(lane: 'small' | 'large', task: Task): void {
+    this.running[lane]++;
+    this.copy(task)
+      .then(
+        () => this.finish(task),
+        (error) => this.fail(task, error),
+      )
+      .finally(() => {
+        this.running[lane]--;
+        this.pump();
+      });
+  }
+
+  private async copy(task: Task): Promise<void> {
+    const { tree, content, layout } = this.options;
+    // Checked again right before the act: it may be gone, or be here by now.
+    if (content.presence(task.content) === 'here' || !stillThere(tree, task)) return;
+    const chunks = await content.chunksOf(task.content);
+    // Keeping what is kept already costs next to nothing, so the store need not be asked.
+    const actions = plan(chunks, layout(), () => false);
+    let next = 0;
+    const work = async () => {
+      for (let action = actions[next++]; action !== undefined; action = actions[next++]) {
+        if (this.stopping.signal.aborted) throw interrupted();
+        await content.keep(action.id);
+        this.copied(chunks.length === 1 ? task.size : action.length);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(CHUNKS_AT_ONCE, actions.length) }, work));
+  }
+
+  private copied(bytes: number): void {
+    this.bytes += bytes;
+    const atMs = this.options.clock.monotonicMs();
+    const last = this.marks.at(-1);
+    if (last !== undefined && atMs - last.atMs < 100) last.bytes += bytes;
+    else this.marks.push({ atMs, bytes });
+  }
+
+  private finish(task: Task): void {
+    this.open.delete(task.seq);
+    this.known.delete(keyOf(task));
+    this.done++;
+    this.passBarriers();
+    for (const resolve of this.room.splice(0)) resolve();
+  }
+
+  private fail(task: Task, error: unknown): void {
+    if (this.stopping.signal.aborted) return;
+    this.failure = messageOf(error);
+    const delayMs = Math.min(RETRY_MIN_MS * 2 ** task.failures++, RETRY_MAX_MS);
+    this.options.log.debug('a file is not here yet', {
+      content: task.content,
+      reason: this.failure,
+      delayMs,
+    });
+    this.retries.set(
+      task,
+      setTimeout(() => this.requeue(task), delayMs),
+    );
+  }
+
+  private requeue(task: Task): void {
+    this.retries.delete(task);
+    (task.size <= SMALL_BYTES ? this.small : this.large).push(task);
+    this.pump();
+  }
+
+  private passBarriers(): void {
+    if (this.barriers.size === 0) return;
+    const [oldest = Number.POSITIVE_INFINITY] = this.open.keys();
+    for (const barrier of [...this.barriers]) if (barrier.seq < oldest) barrier.resolve();
+  }
+}
+
+function keyOf(file: FileContent): string {
+  return `${file.inode} ${file.content}`;
+}
+
+function interrupted(): WormholeError {
+  return new WormholeError('interrupted', 'copying was stopped');
+}

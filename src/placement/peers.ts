@@ -1,0 +1,32 @@
+import type { PodId } from '../base/index.js';
+import type { ChunkId } from '../content/index.js';
+import type { Heads } from '../tree/index.js';
+
+/** What placement needs of other pods; `sync/` is one, the daemon hands it in. */
+export interface Peers {
+  /** Pods that are linked now. */
+  linked(): PodId[];
+  /** Asks pods which of these chunks they have durably; those that do not answer are not in the result. */
+  whoHas(
+    ids: readonly ChunkId[],
+    pods: readonly PodId[],
+    signal?: AbortSignal,
+  ): Promise<Map<PodId, boolean[]>>;
+  /** Says which pods should hold a chunk: they are asked first. */
+  preferHolders(prefer: (id: ChunkId) => readonly PodId[]): void;
+  /** Calls back when a pod is linked. */
+  onLinked(linked: (pod: PodId) => void): () => void;
+
+  /** Tells every linked pod, and those that link later, that this one holds its share of this version. */
+  tellSettled(heads: Heads): void;
+  /** What a pod told so over the link that stands. */
+  settledAt(pod: PodId): Heads | undefined;
+  /** Calls back when a pod tells. */
+  onSettled(settled: (pod: PodId, heads: Heads) => void): () => void;
+  /** Resolves when a pod holds its share of this version durably.
+   *  @throws WormholeError `closed` when its link goes, `timeout`, `interrupted` */
+  whenSettled(pod: PodId, heads: Heads, options: { timeoutMs: number; signal?: AbortSignal }): Promise<void>;
+  /** Answers other pods that wait for this one. Once the tree here has the version they ask about, durably,
+   *  `untilSettled` is to resolve when the pod's share of it is here durably. */
+  serveSettled(untilSettled: (signal: AbortSignal) => Promise<void>): void;
+}

@@ -1,0 +1,226 @@
+import { type Clock, type Log, messageOf, type PodId } from '../base/index.js';
+import { defaultNetworkConfig, type NetworkConfig, readNetworkConfig } from '../config/index.js';
+import type { ChunkId, ContentId, ContentStore } from '../content/index.js';
+import type { Membership } from '../membership/index.js';
+import { type Heads, type InodeId, sameHeads, type Tree } from '../tree/index.js';
+import { contentsOf } from './content-source.js';
+import { Copier } from './copier.js';
+import { Doubts } from './doubts.js';
+import { type Inspection, inspectContents } from './inspect.js';
+import type { Peers } from './peers.js';
+import type { Layout } from './plan.js';
+import { candidatesOf, holders } from './rendezvous.js';
+import { Settlement } from './settlement.js';
+import { type CopiesReached, waitForCopies } from './wait.js';
+import { Walker } from './walker.js';
+
+/** Everything is looked at again this often, whatever events may have been missed. */
+const WALK_INTERVAL_MS = 15 * 60_000;
+/** A pod's word about a version counts for new files once nothing has changed for so long. */
+const CALM_MS = 250;
+
+export interface PlacementOptions {
+  tree: Tree;
+  content: ContentStore;
+  membership: Pick<Membership, 'self' | 'members' | 'declared' | 'events'>;
+  peers: Peers;
+  clock: Clock;
+  log: Log;
+}
+
+/** Work in progress, for people. */
+export interface Work {
+  name: string;
+  /** Files. */
+  done: number;
+  total: number;
+  bytes: number;
+  /** Bytes per second, lately. */
+  rate: number;
+  /** Seconds until it is done at the present pace, where that can be told. */
+  eta?: number;
+  /** Why it does not get on. */
+  problem?: string;
+}
+
+/** Brings this pod's share of all contents here and keeps it, and knows what others say about theirs. */
+export class Placement {
+  private readonly options: PlacementOptions;
+  private readonly copier: Copier;
+  private readonly walker: Walker;
+  private readonly settlement: Settlement;
+  private readonly doubts = new Doubts();
+  private readonly stopping = new AbortController();
+  private readonly detach: (() => void)[] = [];
+  /** Pods whose word is being weighed. */
+  private readonly weighed = new Set<PodId>();
+  private layoutNow: Layout;
+
+  constructor(options: PlacementOptions) {
+    const { tree, content, peers, clock, log } = options;
+    this.options = options;
+    this.layoutNow = this.readLayout();
+    this.copier = new Copier({ tree, content, layout: () => this.layoutNow, clock, log });
+    this.walker = new Walker({ tree, content, copier: this.copier, log });
+    const { copier, walker } = this;
+    const tell = (heads: Heads) => peers.tellSettled(heads);
+    this.settlement = new Settlement({ tree, content, copier, walker, tell, clock, log });
+    peers.preferHolders((id) => this.holdersOf(id));
+    peers.serveSettled((signal) => this.settlement.untilSettled(signal));
+  }
+
+  start(): void {
+    const { tree, membership, peers } = this.options;
+    const walks = setInterval(() => this.walk(), WALK_INTERVAL_MS);
+    walks.unref();
+    this.detach.push(
+      () => clearInterval(walks),
+      tree.events.on('changed', ({ inodes }) => this.changed(inodes)),
+      tree.events.on('advanced', () => this.advanced()),
+      tree.events.on('engine', ({ state }) => state === 'ready' && this.walk()),
+      membership.events.on('changed', () => this.relayout()),
+      peers.onLinked(() => this.copier.retryNow()),
+      peers.onSettled((pod, heads) => this.heard(pod, heads)),
+    );
+    this.walk();
+    if (this.holdsAnything()) this.settlement.look();
+  }
+
+  /** Pods that should hold a chunk. */
+  holdersOf(id: ChunkId): readonly PodId[] {
+    return holders(id, this.layoutNow.candidates, this.layoutNow.copies);
+  }
+
+  /** Copies that each file should have now: as declared, but no more than there are pods for them. */
+  get copiesWanted(): number {
+    return Math.min(this.layoutNow.copies, Math.max(1, this.layoutNow.candidates.length));
+  }
+
+  /** True when this pod's share of what the tree has now is here durably. */
+  get settled(): boolean {
+    const { heads } = this.settlement;
+    return heads !== undefined && sameHeads(heads, this.options.tree.heads());
+  }
+
+  /** Contents that this pod has just made are about to be named in the document: nobody else has them yet. */
+  published(contents: readonly ContentId[]): void {
+    this.doubts.raise(contents);
+  }
+
+  /** Files that may have fewer copies than they should, counting a pod only by its own word. */
+  underReplicated(): number {
+    return this.doubts.count(this.layoutNow, this.options.tree.counts().files);
+  }
+
+  /** Who holds these contents, asked now. */
+  inspect(contents: readonly ContentId[]): Promise<Inspection[]> {
+    const { content, peers, clock } = this.options;
+    return inspectContents(contents, { content, peers, layout: () => this.layoutNow, clock });
+  }
+
+  /** Waits until everything that is in the tree now has so many copies. @see waitForCopies */
+  waitForCopies(copies: number, limits: { timeoutMs: number; signal?: AbortSignal }): Promise<CopiesReached> {
+    const { tree, content, peers, clock } = this.options;
+    const untilSettled = (signal: AbortSignal) => this.settlement.untilSettled(signal);
+    const layout = () => this.layoutNow;
+    return waitForCopies(copies, limits, { tree, content, peers, layout, untilSettled, clock });
+  }
+
+  /** What is going on, for `wh status`; empty when nothing is. */
+  work(): Work[] {
+    if (this.copier.idle) return [];
+    const { failure, ...progress } = this.copier.progress();
+    const work: Work = { name: 'copying files here', ...progress };
+    if (failure !== undefined) work.problem = failure;
+    return [work];
+  }
+
+  close(): void {
+    this.stopping.abort();
+    for (const detach of this.detach.splice(0)) detach();
+    this.walker.close();
+    this.copier.close();
+    this.settlement.close();
+  }
+
+  private walk(): void {
+    if (this.holdsAnything()) this.walker.walk();
+  }
+
+  private changed(inodes: readonly InodeId[]): void {
+    const { tree, content } = this.options;
+    const isHolder = this.holdsAnything();
+    for (const inode of inodes) {
+      for (const file of contentsOf(tree, inode)) {
+        this.doubts.raise([file.content]);
+        if (isHolder && content.presence(file.content) !== 'here') this.copier.add(file);
+      }
+    }
+  }
+
+  private advanced(): void {
+    if (this.holdsAnything()) this.settlement.look();
+    for (const pod of this.options.peers.linked()) {
+      const heads = this.options.peers.settledAt(pod);
+      if (heads !== undefined) this.heard(pod, heads);
+    }
+  }
+
+  private heard(pod: PodId, heads: Heads): void {
+    if (heads.length === 0 || !sameHeads(heads, this.options.tree.heads()) || this.weighed.has(pod)) return;
+    this.weighed.add(pod);
+    this.weigh(pod, heads)
+      .catch((error) => {
+        if (this.stopping.signal.aborted) return;
+        this.options.log.warn('what a pod holds could not be taken in', { pod, reason: messageOf(error) });
+      })
+      .finally(() => this.weighed.delete(pod));
+  }
+
+  /** A pod holds its share of these heads: nothing is in doubt about it, once they are all there is. */
+  private async weigh(pod: PodId, heads: Heads): Promise<void> {
+    const { tree, clock } = this.options;
+    while (sameHeads(heads, tree.heads())) {
+      const { stamp } = this.doubts;
+      await clock.sleep(CALM_MS, this.stopping.signal);
+      if (this.doubts.stamp !== stamp || tree.counts().pendingOperations > 0) continue;
+      const now = await tree.commit();
+      if (!sameHeads(heads, now) || this.doubts.stamp !== stamp) continue;
+      this.doubts.settle(pod);
+      return;
+    }
+  }
+
+  /** Members or the declaration are no longer as they were. */
+  private relayout(): void {
+    const layout = this.readLayout();
+    if (JSON.stringify(layout) === JSON.stringify(this.layoutNow)) return;
+    this.layoutNow = layout;
+    this.doubts.reset();
+    this.walk();
+    this.settlement.restart(this.holdsAnything());
+  }
+
+  private readLayout(): Layout {
+    const { membership } = this.options;
+    const config = this.config();
+    return {
+      self: membership.self,
+      candidates: candidatesOf(membership.members(), config),
+      copies: config.copies,
+    };
+  }
+
+  private config(): NetworkConfig {
+    const text = this.options.membership.declared()?.text;
+    if (text === undefined) return defaultNetworkConfig();
+    const { value } = readNetworkConfig(text);
+    // Declared by a newer version, perhaps: the defaults lose nothing.
+    if (value === undefined) this.options.log.warn('the declared configuration cannot be read here');
+    return value ?? defaultNetworkConfig();
+  }
+
+  private holdsAnything(): boolean {
+    return this.layoutNow.candidates.some((candidate) => candidate.id === this.layoutNow.self);
+  }
+}

@@ -1,0 +1,164 @@
+import { type Clock, type PodId, WormholeError } from '../base/index.js';
+import type { ContentId, ContentStore } from '../content/index.js';
+import type { Heads, InodeId, Tree } from '../tree/index.js';
+import type { Peers } from './peers.js';
+import type { Layout } from './plan.js';
+import { holders } from './rendezvous.js';
+
+/** With more files it is not counted one by one whether those pods that answered are enough. */
+const COUNTED_FILES_MAX = 20_000;
+const PAGE = 512;
+/** A pod whose link went is asked again this often. */
+const ASK_AGAIN_MS = 250;
+
+export interface WaitOptions {
+  tree: Pick<Tree, 'commit' | 'contents' | 'counts'>;
+  content: Pick<ContentStore, 'chunksOf' | 'presence'>;
+  peers: Pick<Peers, 'linked' | 'whenSettled'>;
+  layout: () => Layout;
+  /** Resolves when this pod holds its own share durably. */
+  untilSettled: (signal: AbortSignal) => Promise<void>;
+  clock: Clock;
+}
+
+/** How a wait for copies ended. */
+export interface CopiesReached {
+  /** True when every file here had so many copies. */
+  done: boolean;
+  /** Pods that said that they hold their share. */
+  settled: PodId[];
+  /** Pods whose word is missing. */
+  missing: PodId[];
+  /** Why it cannot be done, however long one waits. */
+  reason?: string;
+}
+
+/**
+ * Resolves when everything that is in the tree now is held by so many pods, each by its own word after its own
+ * flush, or when the time is up.
+ * @throws WormholeError `invalid` when more copies are asked for than the network keeps, `interrupted`
+ */
+export async function waitForCopies(
+  copies: number,
+  limits: { timeoutMs: number; signal?: AbortSignal },
+  options: WaitOptions,
+): Promise<CopiesReached> {
+  const { candidates, copies: declared } = options.layout();
+  if (!Number.isInteger(copies) || copies < 1) {
+    throw new WormholeError('invalid', 'the number of copies is a whole number from 1 on');
+  }
+  if (copies > declared) {
+    const cure = `ask for at most ${declared}, or declare copies: ${copies} in wormhole.yaml`;
+    throw new WormholeError('invalid', `the network keeps ${declared} copies of each file: ${cure}`);
+  }
+  const pods = candidates.map((candidate) => candidate.id);
+  if (copies > pods.length) {
+    const reason = `only ${pods.length} of its pods can hold copies; portals do not count`;
+    return { done: false, settled: [], missing: pods, reason };
+  }
+  return new CopiesWait(copies, pods, limits, options).run();
+}
+
+class CopiesWait {
+  private readonly copies: number;
+  private readonly pods: readonly PodId[];
+  private readonly options: WaitOptions;
+  private readonly outer: AbortSignal | undefined;
+  private readonly ended = new AbortController();
+  private readonly signal: AbortSignal;
+  private readonly timeoutMs: number;
+  private readonly settled = new Set<PodId>();
+  private done = false;
+
+  constructor(
+    copies: number,
+    pods: readonly PodId[],
+    limits: { timeoutMs: number; signal?: AbortSignal },
+    options: WaitOptions,
+  ) {
+    this.copies = copies;
+    this.pods = pods;
+    this.options = options;
+    this.outer = limits.signal;
+    this.timeoutMs = limits.timeoutMs;
+    const signals = [this.ended.signal, AbortSignal.timeout(limits.timeoutMs)];
+    this.signal = AbortSignal.any(limits.signal === undefined ? signals : [...signals, limits.signal]);
+  }
+
+  async run(): Promise<CopiesReached> {
+    try {
+      const heads = await this.orEnd(this.options.tree.commit());
+      await Promise.all(this.pods.map((pod) => this.follow(pod, heads)));
+    } catch (error) {
+      if (!this.signal.aborted) throw error;
+    } finally {
+      this.ended.abort();
+    }
+    if (this.outer?.aborted) throw new WormholeError('interrupted', 'the wait was given up');
+    const settled = this.pods.filter((pod) => this.settled.has(pod));
+    return { done: this.done, settled, missing: this.pods.filter((pod) => !this.settled.has(pod)) };
+  }
+
+  /** Asks a pod until it holds its share; ends the wait when that makes enough. */
+  private async follow(pod: PodId, heads: Heads): Promise<void> {
+    const { peers, layout, untilSettled, clock } = this.options;
+    while (!this.signal.aborted) {
+      try {
+        if (pod === layout().self) await this.orEnd(untilSettled(this.signal));
+        else await peers.whenSettled(pod, heads, { timeoutMs: this.timeoutMs, signal: this.signal });
+        break;
+      } catch {
+        // Not linked, or just cut off, or out of time.
+        await clock.sleep(ASK_AGAIN_MS, this.signal).catch(() => {});
+      }
+    }
+    if (this.signal.aborted) return;
+    this.settled.add(pod);
+    if (await this.enough(new Set(this.settled))) {
+      this.done = true;
+      this.ended.abort();
+    }
+  }
+
+  /** True when every content has enough holders among the pods that are settled. */
+  private async enough(settled: ReadonlySet<PodId>): Promise<boolean> {
+    const { tree, layout } = this.options;
+    const { candidates, copies } = layout();
+    const others = candidates.filter((candidate) => !settled.has(candidate.id)).length;
+    // Each chunk's holders lack at most those that have not answered.
+    if (Math.min(copies, candidates.length) - others >= this.copies) return true;
+    if (settled.size < this.copies || tree.counts().files > COUNTED_FILES_MAX) return false;
+    let after: InodeId | undefined;
+    while (!this.signal.aborted) {
+      const page = tree.contents(after, PAGE);
+      for (const { content } of page) if (!(await this.isHeld(content, settled))) return false;
+      after = page.at(-1)?.inode;
+      if (after === undefined) return true;
+    }
+    return false;
+  }
+
+  private async isHeld(id: ContentId, settled: ReadonlySet<PodId>): Promise<boolean> {
+    const { content, layout } = this.options;
+    const { self, candidates, copies } = layout();
+    // What was written here is kept here until the others have it.
+    const own = settled.has(self) && content.presence(id) === 'here';
+    for (const chunk of await this.orEnd(content.chunksOf(id))) {
+      if (chunk.id === '') continue;
+      const held = new Set(holders(chunk.id, candidates, copies).filter((pod) => settled.has(pod)));
+      if (own) held.add(self);
+      if (held.size < this.copies) return false;
+    }
+    return true;
+  }
+
+  /** The result, unless the time is up before. */
+  private orEnd<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const end = () => reject(new WormholeError('timeout', 'the time is up'));
+      if (this.signal.aborted) end();
+      this.signal.addEventListener('abort', end, { once: true });
+      work.then(resolve, reject).finally(() => this.signal.removeEventListener('abort', end));
+    });
+  }
+}
