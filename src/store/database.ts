@@ -35,7 +35,8 @@ export interface Database {
   /** Runs `work` as one atomic batch on this thread and returns when it is committed: readers of every thread
    *  that begin afterwards see it, and it survives the death of the process. If `work` throws, nothing of it
    *  happened. A commit holds this thread up for an fdatasync (0.4 ms on an SSD, 10 to 30 on a hard disk) and
-   *  for the batches of other threads: on the thread of the mount prefer `write`.
+   *  for the batches of other threads: on the thread of the mount prefer `write`. A thread that is ended from
+   *  outside (`Worker.terminate()`) in the midst of a batch keeps the others out for good: ask it to end.
    *  @throws WormholeError `full` when the disk is full; the database stays usable */
   writeNow(work: (batch: Batch) => void): void;
   /** Queues writes; they become one or several atomic batches, off this thread, in order; those of one call

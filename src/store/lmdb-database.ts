@@ -140,6 +140,7 @@ class LmdbDatabase implements Database {
     this.checkOpen();
     const known = this.tables.get(name);
     if (known !== undefined) return known;
+    if (this.batch === undefined) this.probe();
     try {
       const store = this.root.openDB<Uint8Array, string>(name, tableOptions);
       const table = new LmdbTable(store, this.path, this.guard);
@@ -158,8 +159,7 @@ class LmdbDatabase implements Database {
   /** The project's error for a batch that lmdb could not carry out. */
   private failed(cause: unknown): WormholeError {
     const error = databaseError(cause, this.path);
-    // When not even the page that ends a commit can be written, LMDB takes no further one, and lmdb would wait
-    // for it without end. There is no way to ask; the disk is failing, so nothing is tried again.
+    // The disk is failing: nothing is tried again.
     if (error.code === 'io') this.refusal ??= error;
     return error;
   }
@@ -167,6 +167,18 @@ class LmdbDatabase implements Database {
   private checkWritable(): void {
     this.checkOpen();
     if (this.refusal !== undefined) throw this.refusal;
+    this.probe();
+  }
+
+  /** When not even the page that ends a commit could be written, on whatever thread, LMDB takes no further batch,
+   *  and lmdb would crash or wait without end. It is honest to readers, so one is begun first (2 µs). */
+  private probe(): void {
+    try {
+      this.root.resetReadTxn();
+      this.root.useReadTransaction().done();
+    } catch (error) {
+      throw this.failed(error);
+    }
   }
 
   private checkBatch(): void {
