@@ -20,6 +20,8 @@ const KEY = /^([0-9a-f]{1,10})([ldax])$/;
 export interface Touched {
   inodes: Set<InodeId>;
   all: boolean;
+  /** Writes in these changes, of whatever kind. */
+  writes: number;
 }
 
 /** A change of this pod and the Lamport counters of its writes. */
@@ -101,16 +103,33 @@ export class TreeDocument implements RegisterReader {
   // Reading
 
   read(inode: InodeId): Registers | undefined {
+    const { l, d, a, x } = this.look(inode);
+    const registers: Registers = { l, d, a, x };
+    return REGISTER_NAMES.some((name) => registers[name].length > 0) ? registers : undefined;
+  }
+
+  /** The registers as they are now, each read when it is first asked for; all empty for an unknown inode. */
+  look(inode: InodeId): Registers {
     const place = parseInode(inode);
     const object = place && this.objects.get(place.bucket);
-    if (place === undefined || object === undefined) return undefined;
-    const registers: Registers = {
-      l: this.values(object, `${place.index}l`, decodeLocation),
-      d: this.values(object, `${place.index}d`, decodeData),
-      a: this.values(object, `${place.index}a`, decodeAttributes),
-      x: this.values(object, `${place.index}x`, decodeTombstone),
+    const read = <T>(register: RegisterName, decode: (bytes: Uint8Array) => T | undefined) =>
+      once(() => (object === undefined ? [] : this.values(object, `${place?.index}${register}`, decode)));
+    const [l, d] = [read('l', decodeLocation), read('d', decodeData)];
+    const [a, x] = [read('a', decodeAttributes), read('x', decodeTombstone)];
+    return {
+      get l() {
+        return l();
+      },
+      get d() {
+        return d();
+      },
+      get a() {
+        return a();
+      },
+      get x() {
+        return x();
+      },
     };
-    return REGISTER_NAMES.some((name) => registers[name].length > 0) ? registers : undefined;
   }
 
   *inodes(): Iterable<InodeId> {
@@ -206,7 +225,9 @@ export class TreeDocument implements RegisterReader {
   touched(changes: readonly DecodedChange[]): Touched {
     const inodes = new Set<InodeId>();
     let all = false;
+    let writes = 0;
     for (const { ops } of changes) {
+      writes += ops.length;
       for (const { obj, key } of ops) {
         if (obj === '_root') all ||= key === 'b';
         else if (obj === this.top) this.relearn(key, inodes);
@@ -214,7 +235,7 @@ export class TreeDocument implements RegisterReader {
     }
     if (all) this.findBuckets();
     else for (const change of changes) this.collect(change, inodes);
-    return { inodes, all };
+    return { inodes, all, writes };
   }
 
   private collect({ ops }: DecodedChange, inodes: Set<InodeId>): void {
@@ -277,13 +298,14 @@ export class TreeDocument implements RegisterReader {
   }
 
   /**
-   * The cure of Automerge's memory blow-up: a loaded document keeps all values in one slab, which edits in
-   * ascending order copy again and again. Two writes per bucket, taken back at once, cut it into pieces; the
-   * heads stay as they are. From the last object to the first, so that each cut copies only a small rest.
+   * The cure of Automerge's memory blow-up: a load, and any large batch of changes, leaves all its values in one
+   * slab, which edits in ascending order copy again and again. Two writes per bucket, taken back at once, cut it
+   * into pieces; the heads stay as they are. From the last object to the first, so that each cut copies only a
+   * small rest.
    */
-  spread(): void {
-    const buckets = [...this.objects.values()].sort((a, b) => compareOpIds(b, a));
-    for (const object of buckets) {
+  spread(buckets: Iterable<string> = this.objects.keys()): void {
+    const objects = [...buckets].flatMap((bucket) => this.objects.get(bucket) ?? []);
+    for (const object of objects.sort((a, b) => compareOpIds(b, a))) {
       const keys = this.handle.keys(object);
       for (const part of [0.75, 0.25]) {
         const key = keys[Math.floor(keys.length * part)];
@@ -292,6 +314,14 @@ export class TreeDocument implements RegisterReader {
     }
     if (this.handle.pendingOps() > 0) this.handle.rollback();
   }
+}
+
+function once<T>(work: () => T): () => T {
+  let value: T | undefined;
+  return () => {
+    value ??= work();
+    return value;
+  };
 }
 
 /** The actor that wrote a version. */

@@ -9,7 +9,8 @@ import {
 } from '../../base/index.js';
 import type { Database } from '../../store/index.js';
 import { type Heads, type InodeId, type Operation, ROOT } from '../schema.js';
-import { automerge, type DecodedChange, isDead } from './automerge.js';
+import { parseInode } from './allocator.js';
+import { automerge, isDead } from './automerge.js';
 import { checkChange, isWholeDocument } from './change-check.js';
 import type { ChangeLog } from './change-log.js';
 import type { ChangeRecord } from './change-record.js';
@@ -25,6 +26,8 @@ import { decodeSnapshot, encodeSnapshot } from './snapshot.js';
 
 /** The schema's versions that this program understands. */
 const SCHEMA_VERSION = 1;
+/** Remote writes at once from which on the buckets they touched are spread again. */
+const SPREAD_FROM_WRITES = 1_000;
 /** Changes in one record of the log. */
 const RECORD_CHANGES_MAX = 1_000;
 
@@ -224,8 +227,7 @@ export class Engine {
     if (sameHeads(stamp.heads, heads) && stamp.seq === this.lastSeq) return;
     const known = stamp.heads.length > 0 && this.document.contains(stamp.heads);
     this.mark([], new Map(), true);
-    if (known && stamp.seq <= this.lastSeq)
-      this.markChanges(this.document.changesSince(stamp.heads), new Map());
+    if (known && stamp.seq <= this.lastSeq) this.markChanges(this.document.changesSince(stamp.heads));
     else if (this.dirty !== undefined) this.dirty.all = true;
     if (!known) this.parts.log.info('building the index', { heads: heads.length });
     this.advance();
@@ -261,10 +263,10 @@ export class Engine {
   /** Takes pushed changes; those whose dependencies are missing wait.
    *  @throws WormholeError `protocol` when one is not valid; nothing was applied */
   async applyChanges(changes: readonly Uint8Array[]): Promise<Heads> {
-    const decoded = changes.map(checkChange);
+    for (const change of changes) checkChange(change);
     for (let at = 0; at < changes.length; at += LIMITS.remoteBatchChangesMax) {
       const batch = changes.slice(at, at + LIMITS.remoteBatchChangesMax);
-      this.takeIn(decoded, () => this.document.applyChanges(batch));
+      this.takeIn(() => this.document.applyChanges(batch));
     }
     await this.settle();
     return this.durableNow.heads;
@@ -278,8 +280,8 @@ export class Engine {
 
   /** @throws WormholeError `protocol` when the message is not valid; nothing was applied */
   async receive(peer: PodId, message: Uint8Array): Promise<Heads> {
-    const decoded = this.checkMessage(message);
-    this.takeIn(decoded, () => this.document.receiveSync(this.peers.of(peer), message));
+    this.checkMessage(message);
+    this.takeIn(() => this.document.receiveSync(this.peers.of(peer), message));
     await this.settle();
     return this.durableNow.heads;
   }
@@ -353,7 +355,7 @@ export class Engine {
   // Taking in what comes from elsewhere
 
   /** Runs what puts changes into the document, and carries on whatever it put in, even when it fails. */
-  private takeIn(decoded: readonly DecodedChange[], work: () => void): void {
+  private takeIn(work: () => void): void {
     const before = this.document.heads();
     const wasFounded = this.document.founded;
     let failure: unknown;
@@ -367,8 +369,8 @@ export class Engine {
     }
     const changes = this.document.changesSince(before);
     if (changes.length > 0) {
-      this.markChanges(changes, new Map(decoded.map((change) => [change.hash, change])));
-      if (!wasFounded) this.welcome(changes.length);
+      this.markChanges(changes);
+      if (!wasFounded) this.welcome();
       this.recordRemote(changes);
       this.advance();
     }
@@ -376,7 +378,7 @@ export class Engine {
   }
 
   /** A joiner's document got its first changes. */
-  private welcome(changes: number): void {
+  private welcome(): void {
     if (!this.document.founded) return;
     try {
       this.checkSchema();
@@ -385,7 +387,7 @@ export class Engine {
       this.replaceDocument(TreeDocument.empty(this.parts.actor));
       throw new WormholeError('protocol', messageOf(error));
     }
-    if (changes >= RECORD_CHANGES_MAX) this.document.spread();
+    this.document.spread();
     this.markAll();
   }
 
@@ -397,15 +399,13 @@ export class Engine {
     }
   }
 
-  /** @param known decoded changes by their hash, where there are some already */
-  private markChanges(changes: readonly Uint8Array[], known: ReadonlyMap<string, DecodedChange>): void {
-    const decoded =
-      known.size === changes.length
-        ? [...known.values()]
-        : changes.map((change) => automerge.decodeChange(change));
-    const { inodes, all } = this.document.touched(decoded);
+  private markChanges(changes: readonly Uint8Array[]): void {
+    const decoded = changes.map((change) => automerge.decodeChange(change));
+    const { inodes, all, writes } = this.document.touched(decoded);
     this.mark(inodes, new Map(), true);
     if (all) this.markAll();
+    if (writes < SPREAD_FROM_WRITES) return;
+    this.document.spread(new Set([...inodes].flatMap((inode) => parseInode(inode)?.bucket ?? [])));
   }
 
   private markAll(): void {
@@ -414,13 +414,13 @@ export class Engine {
   }
 
   /** @throws WormholeError `protocol` */
-  private checkMessage(message: Uint8Array): DecodedChange[] {
+  private checkMessage(message: Uint8Array): void {
     if (message.length > LIMITS.treeMessageBytesMax) {
       throw new WormholeError('protocol', 'a sync message is larger than the limit');
     }
     try {
       const { changes } = this.document.decodeSync(message);
-      return changes.filter((change) => !isWholeDocument(change)).map(checkChange);
+      for (const change of changes) if (!isWholeDocument(change)) checkChange(change);
     } catch (error) {
       if (isDead(error) || error instanceof WormholeError) throw error;
       throw new WormholeError('protocol', 'a sync message is not valid', { cause: error });

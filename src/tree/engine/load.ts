@@ -105,6 +105,7 @@ function replay(loaded: Loaded, snapshot: Snapshot | undefined): { heads: Heads;
     damage = messageOf(error);
   }
   document.findBuckets();
+  if (log.isLong(0.1)) document.spread();
   return { heads: heads ?? document.heads(), ...(damage === undefined ? {} : { damage }) };
 }
 

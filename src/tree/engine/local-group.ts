@@ -15,7 +15,6 @@ import { encodeAttributes, encodeData, encodeLocation, encodeTombstone } from '.
 
 /** A fresh bucket with at least so many new inodes is put as one value. */
 const HYDRATE_FROM_INODES = 4;
-const NO_REGISTERS: Registers = { l: [], d: [], a: [], x: [] };
 
 /** What the group must know beyond the document. */
 export interface GroupContext {
@@ -97,8 +96,8 @@ export class LocalGroup {
   }
 
   private writeInode(inode: InodeId, staged: Staged): void {
-    const now = this.document.read(inode) ?? NO_REGISTERS;
-    const isNew = now.l.length === 0 && now.d.length === 0;
+    const now = this.document.look(inode);
+    const isNew = now.d.length === 0 && now.l.length === 0;
     if (isNew && staged.dead && staged.l === undefined && staged.d === undefined) return;
     const open = isNew ? [] : now.d.filter((value) => !this.isGivenUp(value, now, staged));
     let data = staged.d;
@@ -113,11 +112,14 @@ export class LocalGroup {
       data = now.d.findLast((value) => !open.includes(value))?.value;
     }
     for (const value of distinct(kept)) this.makeReal(inode, value, now);
-    const lives = !staged.dead || staged.l !== undefined || data !== undefined;
+    const isWritten = staged.l !== undefined || data !== undefined;
+    const tombstone = staged.dead && !isWritten ? this.tombstone(staged, now, open, kept) : undefined;
+    const buried = new Set(now.x.flatMap(({ value }) => value.saw));
     if (staged.l !== undefined) this.put(inode, 'l', encodeLocation(isNew ? placed(staged.l) : staged.l));
     if (data !== undefined) this.put(inode, 'd', encodeData(data));
-    if (staged.a !== undefined && lives) this.put(inode, 'a', encodeAttributes(staged.a));
-    if (staged.dead && !isNew) this.bury(inode, staged, now, open, kept);
+    if (staged.a !== undefined && tombstone === undefined) this.put(inode, 'a', encodeAttributes(staged.a));
+    if (tombstone !== undefined) this.put(inode, 'x', tombstone);
+    else if (isWritten && buried.size > 0) this.unearth(inode, buried);
   }
 
   /**
@@ -134,13 +136,12 @@ export class LocalGroup {
 
   /** The tombstone sees what the user saw, what this pod wrote, and what was made real just before. It does not
    *  see what came in meanwhile: an edit or a move that the user knew nothing of keeps the inode alive. */
-  private bury(
-    inode: InodeId,
+  private tombstone(
     staged: Staged,
     now: Registers,
     open: readonly Versioned<Data>[],
     kept: readonly Versioned<Data>[],
-  ): void {
+  ): Uint8Array {
     const before = new Set(now.x.flatMap(({ value }) => value.saw));
     const saw = [
       ...now.l.filter(
@@ -148,14 +149,21 @@ export class LocalGroup {
       ),
       ...now.d.filter((value) => !open.includes(value) || kept.includes(value) || before.has(value.id)),
     ];
-    this.put(inode, 'x', encodeTombstone({ saw: saw.map(({ id }) => id) }));
+    return encodeTombstone({ saw: saw.map(({ id }) => id) });
+  }
+
+  /** A write to a deleted inode brings it back. Putting the very value that is there writes nothing, and its id
+   *  is one that the tombstone saw: then the tombstone has to go. */
+  private unearth(inode: InodeId, buried: ReadonlySet<OpId>): void {
+    const { l, d } = this.document.look(inode);
+    if ([...l, ...d].every(({ id }) => buried.has(id))) this.put(inode, 'x', encodeTombstone({ saw: [] }));
   }
 
   /** A losing value becomes an inode of its own where it was shown; its id is the same on every pod. */
   private makeReal(inode: InodeId, value: Versioned<Data>, now: Registers): void {
     const made = derivedInode(value.id);
-    const there = this.document.read(made);
-    if (there !== undefined && there.l.length + there.d.length > 0) return;
+    const there = this.document.look(made);
+    if (there.d.length + there.l.length > 0) return;
     const place = this.context.placeOf(inode, value.id, now);
     const attributes = now.a.at(-1)?.value;
     this.touched.add(made);
