@@ -24,7 +24,7 @@ import {
 } from '../net/index.js';
 import { Placement } from '../placement/index.js';
 import { openDatabase, openStore } from '../store/index.js';
-import { ChunkFetcher, serveChunks, TreeSync } from '../sync/index.js';
+import { ChunkFetcher, Sync } from '../sync/index.js';
 import { openTree, ROOT, type Tree } from '../tree/index.js';
 import { controlHandlers } from './calls.js';
 import { serveControl } from './control-server.js';
@@ -43,11 +43,11 @@ export interface Pod {
   content: ContentStore;
   tree: Tree;
   fileSystem: WormholeFileSystem;
-  treeSync: TreeSync;
+  sync: Sync;
   placement: Placement;
   mount: Mount;
-  /** Set while the engine is not ready. */
-  engine: { state: 'loading' | 'ready' | 'failed'; reason?: string };
+  /** Of the tree's document. */
+  readonly engine: { state: 'loading' | 'ready' | 'failed'; reason?: string };
   stop: (reason: string) => void;
   log: Log;
 }
@@ -132,20 +132,25 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
     log: log.part('links'),
   });
 
-  const isMember = (pod: string) => membership.isMember(pod);
-  const fetcher = new ChunkFetcher({ links, isMember, clock, log: log.part('chunks') });
-  undo.push(() => fetcher.close());
+  const isMember = (id: string) => membership.isMember(id);
+  const chunks = new ChunkFetcher({ links, isMember, clock, log: log.part('chunks') });
+  undo.push(() => chunks.close());
+
+  // The two know nothing of each other: content asks here when all names told to the tree are durable, the tree
+  // when the contents that it is about to name are.
+  let tree: Tree | undefined;
   const content = await openContentStore({
     folder: store.path('content'),
-    source: fetcher,
+    database,
+    source: chunks,
     clock,
     log: log.part('content'),
-    ...(own.cache === undefined ? {} : { cacheBytes: own.cache }),
+    namesDurable: async () => tree?.flush(),
+    limits: own.cache === undefined ? {} : { cacheBytes: own.cache },
   });
   undo.push(() => content.close());
-  serveChunks({ links, content, isMember, log: log.part('chunks') });
-
-  const tree = await openTree({
+  let placement: Placement | undefined;
+  tree = await openTree({
     folder: store.path('tree'),
     podId: identity.pod,
     podName: record.pod,
@@ -154,11 +159,31 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
     clock,
     random,
     log: log.part('tree'),
-    beforePublish: () => content.flush(),
+    beforePublish: (contents) => {
+      placement?.published(contents);
+      return content.flush();
+    },
   });
-  undo.push(() => tree.close());
-  const treeSync = new TreeSync({ links, tree, isMember, clock, log: log.part('sync') });
-  undo.push(() => treeSync.close());
+  undo.push(() => tree?.close());
+  let engine: Pod['engine'] = { state: 'loading' };
+  tree.events.on('engine', (now) => {
+    engine = now;
+  });
+
+  const sync = new Sync({
+    links,
+    tree,
+    content,
+    chunks,
+    self: identity.pod,
+    isMember,
+    members: () => membership.members().map((member) => member.id),
+    clock,
+    log: log.part('sync'),
+  });
+  undo.push(() => sync.close());
+  placement = new Placement({ tree, content, membership, peers: sync, clock, log: log.part('placement') });
+  undo.push(() => placement?.close());
 
   const invalidator = new KernelInvalidator(log.part('mount'));
   const fileSystem = openFileSystem({
@@ -170,20 +195,9 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
     log: log.part('fs'),
   });
   undo.push(() => fileSystem.close());
-  const placement = new Placement({
-    tree,
-    content,
-    membership,
-    fetcher,
-    treeSync,
-    links,
-    config,
-    clock,
-    log: log.part('placement'),
-  });
-  undo.push(() => placement.close());
 
   membership.attach(links);
+  placement.start();
   await links.start();
   undo.push(() => links.stop());
   for (const address of [...record.addresses, ...config.seeds]) links.dial(address);
@@ -209,19 +223,18 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
     content,
     tree,
     fileSystem,
-    treeSync,
+    sync,
     placement,
     mount,
-    engine: { state: 'loading' },
+    get engine() {
+      return engine;
+    },
     stop: exit,
     log,
   };
-  tree.events.on('engine', (engine) => {
-    pod.engine = engine;
-  });
   const server = await serveControl(paths.socket, controlHandlers(pod), log.part('control'));
   undo.push(() => closeServer(server, paths.socket));
-  mount.closed.then((ended) => exit(`the mount is gone: ${String(ended)}`));
+  mount.closed.then((ended) => exit(`the mount is gone (${JSON.stringify(ended)})`));
   tellPresence(pod, undo);
   return pod;
 }

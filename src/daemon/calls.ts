@@ -1,0 +1,158 @@
+import { WormholeError } from '../base/index.js';
+import { formatPodId } from '../net/index.js';
+import type { Inspection as Holding } from '../placement/index.js';
+import { type Node, parseConflictInode } from '../tree/index.js';
+import type { FileState, Inspection, Listed, PodDetails, SyncResult } from './control.js';
+import type { ControlHandlers } from './control-server.js';
+import type { Pod } from './pod.js';
+import { podStatuses, statusOf } from './status.js';
+
+/** Without --timeout, `wh sync --wait` waits for so long: longer than anybody looks on. */
+const SYNC_TIMEOUT_MS = 24 * 60 * 60 * 1000;
+const LIST_PAGE = 1_000;
+
+/** What the control socket answers. */
+export function controlHandlers(pod: Pod): ControlHandlers {
+  return {
+    status: () => statusOf(pod),
+    pods: () => podDetails(pod),
+    invite: ({ role, lifetimeMs }) => invite(pod, role, lifetimeMs),
+    sync: ({ copies, timeoutMs }, { signal }) => sync(pod, copies, timeoutMs ?? SYNC_TIMEOUT_MS, signal),
+    inspect: ({ path }) => inspect(pod, path),
+    list: ({ path }) => list(pod, path),
+    stop: () => {
+      // The answer goes out first.
+      setImmediate(() => pod.stop('wh down'));
+      return { pid: process.pid };
+    },
+  };
+}
+
+function invite(pod: Pod, role: string, lifetimeMs: number): { code: string; expires: string } {
+  if (pod.config.join === 'closed') {
+    throw new WormholeError(
+      'not-permitted',
+      'the network is closed to new pods: its declaration says `join: closed`.',
+    );
+  }
+  const { code, expiresAtMs } = pod.invites.create({ role, lifetimeMs });
+  return { code, expires: new Date(expiresAtMs).toISOString() };
+}
+
+function podDetails(pod: Pod): PodDetails[] {
+  const { membership, links, config } = pod;
+  return podStatuses(pod).map((status) => {
+    const member = membership.member(status.id);
+    return {
+      ...status,
+      key: formatPodId(status.id),
+      capacity: config.pods.get(status.name)?.capacity ?? null,
+      addedBy: member === undefined ? null : (membership.member(member.addedBy)?.name ?? null),
+      roundTripMs: links.get(status.id)?.roundTripMs ?? null,
+    };
+  });
+}
+
+/** First what was closed here is published, then the others are waited for. */
+async function sync(
+  pod: Pod,
+  copies: number | null,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<SyncResult> {
+  const end = performance.now() + timeoutMs;
+  const left = () => Math.max(1, end - performance.now());
+  const published = await before(pod.fileSystem.publishAll(signal), left());
+  if (!published)
+    return { done: false, reason: 'files that were written here are still being published', copies };
+  const shared = await pod.sync.waitUntilShared({ timeoutMs: left(), signal });
+  const names = (ids: readonly string[]) =>
+    ids.map((id) => pod.membership.member(id)?.name ?? id.slice(0, 8)).join(', ');
+  if (!shared.done && copies === null) {
+    return { done: false, reason: shared.reason ?? `waiting for ${names(shared.missing)}`, copies };
+  }
+  if (copies === null) return { done: true, reason: null, copies };
+  const reached = await pod.placement.waitForCopies(copies, { timeoutMs: left(), signal });
+  const reason = reached.reason ?? `waiting for ${names(reached.missing)}`;
+  return { done: reached.done, reason: reached.done ? null : reason, copies };
+}
+
+/** True when the work was done in time. */
+async function before(work: Promise<void>, timeoutMs: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), timeoutMs);
+  });
+  try {
+    return await Promise.race([work.then(() => true as const), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function nodeAt(pod: Pod, path: string): Node {
+  const node = pod.tree.resolvePath(path);
+  if (node === undefined)
+    throw new WormholeError('not-found', `there is no ${path} in network "${pod.record.network}".`);
+  return node;
+}
+
+async function inspect(pod: Pod, path: string): Promise<Inspection> {
+  const node = nodeAt(pod, path);
+  const isFile = node.kind === 'file';
+  const [holding] = isFile ? await pod.placement.inspect([node.content]) : [];
+  const conflict = parseConflictInode(node.id);
+  return {
+    path: pod.tree.pathOf(node.id),
+    kind: node.kind,
+    size: node.size,
+    state: isFile ? stateOf(pod, node.content) : 'here',
+    copies: holding?.copies ?? { wanted: 0, held: 0 },
+    holders: (holding?.holders ?? []).map((id) => pod.membership.member(id)?.name ?? id),
+    content: isFile ? node.content : '',
+    chunks: (holding?.chunks ?? []).map(({ id, length }) => ({ id, length, here: pod.content.has(id) })),
+    versions: [{ version: node.versions.at(-1) ?? '', time: isoTime(node.mtime), size: node.size }],
+    conflict: conflict === undefined ? null : pod.tree.pathOf(conflict.inode),
+    pinned: false,
+  };
+}
+
+async function list(pod: Pod, path: string): Promise<Listed[]> {
+  const node = nodeAt(pod, path);
+  const nodes = node.kind === 'directory' ? childrenOf(pod, node) : [node];
+  const files = nodes.filter((child) => child.kind === 'file');
+  const holdings = await pod.placement.inspect(files.map((file) => file.content));
+  const holdingOf = new Map<string, Holding | undefined>(files.map((file, i) => [file.id, holdings[i]]));
+  return nodes.map((child) => ({
+    name: child.name,
+    kind: child.kind,
+    mode: child.mode,
+    size: child.size,
+    mtime: isoTime(child.mtime),
+    state: child.kind === 'file' ? stateOf(pod, child.content) : null,
+    copies: holdingOf.get(child.id)?.copies ?? null,
+  }));
+}
+
+/** The children with the names under which they are here (a hard link has several). */
+function childrenOf(pod: Pod, folder: Node): Node[] {
+  const nodes: Node[] = [];
+  let after: string | undefined;
+  for (;;) {
+    const page = pod.tree.list(folder.id, after, LIST_PAGE);
+    for (const entry of page) {
+      const node = pod.tree.node(entry.inode);
+      if (node !== undefined) nodes.push({ ...node, name: entry.name });
+    }
+    after = page.at(-1)?.name;
+    if (page.length < LIST_PAGE) return nodes;
+  }
+}
+
+function stateOf(pod: Pod, content: string): FileState {
+  return content === '' ? 'here' : pod.content.presence(content);
+}
+
+function isoTime(ns: bigint): string {
+  return new Date(Number(ns / 1_000_000n)).toISOString();
+}

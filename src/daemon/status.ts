@@ -1,0 +1,68 @@
+import type { PodStatus, Status, Work } from './control.js';
+import type { Pod } from './pod.js';
+
+/** One screen of what goes on. */
+export function statusOf(pod: Pod): Status {
+  const { record, tree, fileSystem, placement, mount } = pod;
+  const counts = tree.counts();
+  const warnings = warningsOf(pod);
+  return {
+    network: record.network,
+    pod: record.pod,
+    mount: mount.mountPoint,
+    state: pod.engine.state === 'loading' ? 'loading' : warnings.length > 0 ? 'degraded' : 'running',
+    // Postures and their responses come with the declared network; until then nothing is held back.
+    posture: 'favourable',
+    pods: podStatuses(pod),
+    files: counts.files,
+    bytes: counts.bytes,
+    unpublished: fileSystem.unpublished(),
+    underReplicated: placement.underReplicated(),
+    conflicts: counts.conflicts,
+    work: placement.work().map(workOf),
+    warnings,
+  };
+}
+
+/** This pod first, then the others by name. */
+export function podStatuses({ membership, links, content, identity }: Pod): PodStatus[] {
+  const statuses = membership.members().map((member): PodStatus => {
+    const self = member.id === identity.pod;
+    const link = links.get(member.id);
+    const { status, lastSeen } = membership.presenceOf(member.id);
+    return {
+      name: member.name,
+      id: member.id,
+      role: member.role,
+      link: self ? 'self' : link === undefined ? 'down' : 'up',
+      address: link?.address ?? null,
+      lastSeen: self || link !== undefined ? new Date().toISOString() : isoOrNull(lastSeen),
+      free: self ? content.usage().freeBytes : (status?.free ?? null),
+    };
+  });
+  return statuses.sort((a, b) => Number(b.link === 'self') - Number(a.link === 'self'));
+}
+
+function warningsOf({ engine, fileSystem }: Pod): string[] {
+  const warnings: string[] = [];
+  if (engine.state === 'failed')
+    warnings.push(`The tree's engine: ${engine.reason ?? 'it failed and is started again'}.`);
+  const failure = fileSystem.failure();
+  if (failure !== undefined) warnings.push(`${failure}; it is tried again.`);
+  return warnings;
+}
+
+function workOf(work: ReturnType<Pod['placement']['work']>[number]): Work {
+  return {
+    name: work.name,
+    done: work.done,
+    total: work.total,
+    unit: 'files',
+    eta: work.eta ?? null,
+    problem: work.problem ?? null,
+  };
+}
+
+function isoOrNull(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString();
+}
