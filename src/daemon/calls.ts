@@ -61,7 +61,7 @@ async function sync(
   signal: AbortSignal,
 ): Promise<SyncResult> {
   const end = performance.now() + timeoutMs;
-  const left = () => Math.max(1, end - performance.now());
+  const left = () => Math.max(1, Math.ceil(end - performance.now()));
   const published = await before(pod.fileSystem.publishAll(signal), left());
   if (!published)
     return { done: false, reason: 'files that were written here are still being published', copies };
