@@ -21,9 +21,9 @@ class Pod {
   readonly events: Event[] = [];
   private readonly process: ChildProcess;
 
-  constructor(host: Host, keyFile: string, network: string) {
+  constructor(host: Host, keyFile: string, ...words: string[]) {
     const program = join(import.meta.dirname, 'net-pod.js');
-    this.process = host.spawn(process.execPath, [program, keyFile, network], {
+    this.process = host.spawn(process.execPath, [program, keyFile, ...words], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const { stdout } = this.process;
@@ -92,7 +92,7 @@ test('pods of one network find each other by mDNS, and only they', { skip }, asy
   assert.ok(up.atMs - started < 2_000);
   assert.equal(up.peer, b.events[0]?.pod);
   a.say(`echo ${up.peer}`);
-  assert.equal((await a.event('echo', 2_000)).body, `echo ${up.peer}`);
+  assert.equal((await a.event('echo', 2_000)).body, up.peer);
   assert.equal(
     other.events.some((event) => event.event === 'up'),
     false,
@@ -145,6 +145,55 @@ test('a short cut is bridged, and a killed pod is linked again at once', { skip 
   const [again] = (await startPods(network.hosts.slice(1), ['b'], ['one'])) as [Pod];
   const up = await a.event('up', 5_000, again.events[0]?.atMs);
   assert.ok(up.atMs - (again.events[0]?.atMs ?? 0) < 2_000);
+  await network.remove();
+});
+
+test('a code joins a machine that knows no address, past pods of other networks', { skip }, async () => {
+  network = makeNetwork(3);
+  const [a, other] = (await startPods(network.hosts, ['a', 'other'], ['one', 'two'])) as [Pod, Pod];
+  a.say('invite');
+  const code = (await a.event('invited', 2_000)).body ?? '';
+  const host = network.hosts[2];
+  assert.ok(host !== undefined);
+  const joiner = new Pod(host, join(folder, 'joiner.pem'), 'join', code);
+  const started = await joiner.event('started', 10_000);
+  const joined = await joiner.event('joined', 17_000);
+  console.log(`joined ${Math.round(joined.atMs - started.atMs)} ms after the command`);
+  assert.equal(joined.body, 'welcome test');
+  const second = new Pod(host, join(folder, 'second.pem'), 'join', code);
+  assert.match((await second.event('failed', 17_000)).body ?? '', /already used/);
+  assert.ok(other.events.length > 0);
+  await network.remove();
+});
+
+test('multicast packets tell nothing, and garbage in them harms nobody', { skip }, async () => {
+  network = makeNetwork(3);
+  const watcher = network.hosts[2]?.spawn(process.execPath, [join(import.meta.dirname, 'net-multicast.js')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  assert.ok(watcher?.stdout);
+  const packets: string[] = [];
+  createInterface({ input: watcher.stdout }).on('line', (line) => packets.push(line));
+  await sleep(300);
+  const [a, b] = (await startPods(network.hosts, ['a', 'b'], ['secret-network', 'secret-network'])) as [
+    Pod,
+    Pod,
+  ];
+  await Promise.all([a.event('up', 5_000), b.event('up', 5_000)]);
+  // The watcher sends thousands of malformed packets, ours with changed bytes among them.
+  await sleep(4_000);
+  a.say(`echo ${b.events[0]?.pod}`);
+  await a.event('echo', 2_000);
+  b.say(`echo ${a.events[0]?.pod}`);
+  await b.event('echo', 2_000);
+  assert.equal([...a.events, ...b.events].filter(({ event }) => event === 'down').length, 0);
+  const ours = packets.filter((packet) => packet.includes('_wormhole'));
+  assert.ok(ours.length >= 2, `saw only ${ours.length} of our packets`);
+  const allowed = /^(_wormhole|_tcp|local|_services|_dns-sd|_udp|v=1|(salt=|short=)?[0-9a-f]{16})$/;
+  for (const packet of ours) {
+    // In a DNS message every name and text is its length and its bytes.
+    for (const text of JSON.parse(packet).texts as string[]) assert.match(text, allowed);
+  }
   await network.remove();
 });
 
