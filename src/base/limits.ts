@@ -96,6 +96,8 @@ export const LIMITS = {
   inviteRememberedMs: 60 * 60 * 1000,
   invitesMax: 256,
   podNameBytesMax: 255,
+  /** Services taken from the answers to one question on the local network. */
+  servicesPerQueryMax: 512,
   /** Addresses taken from one announcement on the local network. */
   announcedAddressesMax: 8,
   // ---- content, all in bytes but where the name says otherwise

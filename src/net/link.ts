@@ -17,16 +17,21 @@ export interface Link {
   readonly sentBytes: number;
   readonly receivedBytes: number;
   readonly open: boolean;
-  /** Fire and forget. Nothing is sent on a link that has gone. */
+  /** Fire and forget. Nothing is sent on a link that has gone. A body is plain data (numbers, texts, bytes, arrays,
+   *  objects) and at most LIMITS.frameBytesMax when encoded; it is encoded before this returns.
+   *  @throws WormholeError `too-large` | `invalid` when the body cannot be sent */
   send(type: string, body: unknown, priority?: Priority): void;
-  /** Resolves with the answer's body. Aborting tells the peer to stop.
+  /** Resolves with the answer's body. Aborting tells the peer to stop. The priority is above all that of the
+   *  answer: a small question for bulk data is itself sent as control. Byte strings in the answer are views into
+   *  the frame that brought it: copy what should outlive a larger frame.
    *  @throws WormholeError the peer's own code, or `timeout` | `closed` | `interrupted` */
   request(
     type: string,
     body: unknown,
     options?: { timeoutMs?: number; signal?: AbortSignal; priority?: Priority },
   ): Promise<unknown>;
-  /** Resolves when so little waits to be sent that another bulk message is welcome. */
+  /** Resolves when so little waits to be sent that another bulk message is welcome, or when the link has gone.
+   *  Who sends much awaits it: a link with LIMITS.linkBacklogBytesMax waiting is cut. */
   drained(): Promise<void>;
   close(reason: string): void;
 }

@@ -35,6 +35,8 @@ export interface ListenerOptions {
   receive(caller: Caller): Reception;
 }
 
+const FAREWELL_MS = 1_000;
+
 type Known = { pod: PodId; publicKey: Uint8Array; finish: () => void };
 
 /** The listening side: TCP, TLS with the peer's key, one HTTP request, and the upgrade to a WebSocket. */
@@ -48,6 +50,8 @@ export class Listener {
     clientTracking: false,
   });
   private readonly halfOpen = new HalfOpen();
+  /** All that are open, also after their upgrade. */
+  private readonly sockets = new Set<TLSSocket>();
   private readonly known = new WeakMap<object, Known>();
   private readonly extraHeaders = new WeakMap<IncomingMessage, Record<string, string>>();
 
@@ -91,9 +95,18 @@ export class Listener {
     });
   }
 
+  /** Ends what has not ended by itself a moment later. */
   close(): Promise<void> {
     this.halfOpen.close();
-    return new Promise((resolve) => this.server.close(() => resolve()));
+    const late = setTimeout(() => {
+      for (const socket of this.sockets) socket.destroy();
+    }, FAREWELL_MS);
+    return new Promise((resolve) => {
+      this.server.close(() => {
+        clearTimeout(late);
+        resolve();
+      });
+    });
   }
 
   /** A mistake of ours on one connection must not end the others. */
@@ -109,6 +122,8 @@ export class Listener {
   /** TLS is done. Nothing that the peer sends is looked at before its key is. */
   private greet(socket: TLSSocket): void {
     socket.on('error', () => socket.destroy());
+    this.sockets.add(socket);
+    socket.once('close', () => this.sockets.delete(socket));
     const peer = peerOf(socket);
     const finish = this.halfOpen.secured(socket);
     if (peer === undefined || finish === undefined) {

@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import { Bonjour, type Browser, type Service, type ServiceConfig } from 'bonjour-service';
-import { type Log, messageOf } from '../base/index.js';
+import { LIMITS, type Log, messageOf } from '../base/index.js';
 
 /** One multicast DNS socket. It throws nothing, whatever the network or a packet is like; when the socket
  *  could not be bound, `failed` says that a new one is worth a try. */
@@ -42,7 +42,12 @@ export class MulticastDns {
   /** Asks who is there. A new browser each time: it reports everybody who answers, known or not. */
   query(type: string): void {
     this.browser?.stop();
-    this.browser = this.bonjour.find({ type }, (service) => this.onService(service));
+    let services = 0;
+    const browser = this.bonjour.find({ type }, (service) => {
+      if (++services > LIMITS.servicesPerQueryMax) browser.stop();
+      else this.onService(service);
+    });
+    this.browser = browser;
   }
 
   /** Says goodbye where that is possible. */
