@@ -1,5 +1,5 @@
-import { WormholeError } from '../base/index.js';
-import { isFull } from './disk-full.js';
+import { messageOf, WormholeError } from '../base/index.js';
+import { diskError } from './disk-error.js';
 import { isDiskFull } from './lmdb-file.js';
 
 /** LMDB's own codes that say that the file is not, or no longer, a sound database. */
@@ -12,18 +12,14 @@ const EDQUOT = 122;
 
 /** The project's error for whatever lmdb threw; its errors carry LMDB's or the system's number as `code`. */
 export function databaseError(cause: unknown, path: string): WormholeError {
-  if (cause instanceof WormholeError) return cause;
+  const what = `the database ${path}`;
   const code = (cause as { code?: unknown } | null)?.code;
   // LMDB calls it EIO, too, when the disk took only a part of what it wrote.
-  if (code === ENOSPC || code === EDQUOT || isFull(cause) || (code === EIO && isDiskFull(path))) {
-    return new WormholeError('full', `the disk of the database ${path} is full: free some space`, { cause });
-  }
+  const full = code === ENOSPC || code === EDQUOT || (code === EIO && isDiskFull(path));
+  if (full) return diskError(what, Object.assign(new Error(messageOf(cause)), { code: 'ENOSPC', cause }));
   if (typeof code === 'number' && DAMAGED.has(code)) {
-    const message = `the database ${path} is damaged: move it away and start again, peers still hold the data`;
+    const message = `${what} is damaged: move it away, it is built again from the logs and from peers`;
     return new WormholeError('corrupt', message, { cause });
   }
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new WormholeError('io', `the database ${path} could not be used (${reason}): check the disk`, {
-    cause,
-  });
+  return diskError(what, cause);
 }

@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { WormholeError } from '../base/index.js';
-import { isFull } from './disk-full.js';
+import { isFull } from './disk-error.js';
 import { makeFolder, syncFolder } from './folder.js';
 
 const DATA = 'data.mdb';

@@ -4,7 +4,7 @@ import { open, readdir, rename, rm, stat, truncate, unlink } from 'node:fs/promi
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { syncDirectory } from '../base/index.js';
-import { isFull } from './disk-full.js';
+import { diskError, isFull } from './disk-error.js';
 import { makeFolder } from './folder.js';
 import { type LogDisk, type Segment, segmentName, writeFully } from './log-segment.js';
 import { type Gap, segmentFirsts, surveyLog } from './log-survey.js';
@@ -33,12 +33,20 @@ export const systemLogDisk: LogDisk = {
 /**
  * Opens the log in a folder, or makes it. A torn tail is cut off; a damaged log opens read-only with what
  * precedes the damage (contract D8). What is kept is durable when this resolves.
- * @throws the system's error when the folder cannot be used
+ * @throws WormholeError `full` or `io` when the folder cannot be used
  */
 export async function openRecordLog(
   folder: string,
   options: RecordLogOptions = {},
 ): Promise<{ log: RecordLog; condition: LogCondition }> {
+  try {
+    return await openSegments(folder, options);
+  } catch (error) {
+    throw diskError(`the log ${folder}`, error);
+  }
+}
+
+async function openSegments(folder: string, options: RecordLogOptions) {
   const disk = options.disk ?? systemLogDisk;
   await prepareFolder(disk, folder);
   const survey = await surveyLog(folder);

@@ -1,19 +1,12 @@
-import { closeSync, ftruncateSync, openSync, readSync } from 'node:fs';
+import { ftruncateSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
-import { basename } from 'node:path';
-import { WormholeError } from '../base/index.js';
-import { isFull } from './disk-full.js';
+import { Semaphore, WormholeError } from '../base/index.js';
+import { diskError, isFull } from './disk-error.js';
 import { closeSegment, createSegment, type LogDisk, type Segment, writeFully } from './log-segment.js';
-import {
-  decodeFrame,
-  encodeFrame,
-  type Frame,
-  frameBytesAt,
-  frameOverheadBytes,
-  headerBytes,
-} from './record-frame.js';
+import { encodeFrame, frameOverheadBytes, headerBytes } from './record-frame.js';
 import type { LogCondition, RecordLog } from './record-log.js';
-import { markSpacingBytes, noteMark } from './record-scan.js';
+import { noteMark } from './record-scan.js';
+import { damagedLog, readSegment } from './segment-reader.js';
 
 /** What opening found; see open-record-log.ts. */
 export interface LogState {
@@ -30,7 +23,6 @@ export interface LogState {
 }
 
 export const recordBytesMax = 256 * 1024 * 1024;
-const readBytes = 1024 * 1024;
 /** Records up to this size are framed in a buffer that is kept. */
 const frameBufferBytes = 128 * 1024;
 
@@ -46,6 +38,7 @@ export class SegmentedLog implements RecordLog {
   /** A segment was made whose name is not durable yet. */
   private folderDirty = false;
   private flushing: Promise<void> | undefined;
+  private readonly dropping = new Semaphore(1);
   /** Why nothing can be appended any more. */
   private refusal: WormholeError | undefined;
   private closed = false;
@@ -58,7 +51,7 @@ export class SegmentedLog implements RecordLog {
     this.segmentBytes = state.segmentBytes;
     this.nextNumber = state.next;
     this.durable = state.durable;
-    if (state.condition.damagedAt !== undefined) this.refusal = damaged(this.folder);
+    if (state.condition.damagedAt !== undefined) this.refusal = damagedLog(this.folder);
   }
 
   get next(): number {
@@ -91,21 +84,14 @@ export class SegmentedLog implements RecordLog {
 
   async sync(): Promise<void> {
     const wanted = this.nextNumber;
-    while (this.durable < wanted) {
-      this.check();
-      // Whoever comes while a flush runs shares the next one: this one may have begun before the record.
-      this.flushing ??= this.flushOnce().finally(() => {
-        this.flushing = undefined;
-      });
-      await this.flushing;
-    }
+    while (this.durable < wanted) await this.flush();
   }
 
   *read(from: number): Generator<{ number: number; record: Uint8Array }> {
-    let number = Math.max(from, this.first);
-    while (number < this.nextNumber) {
+    for (let number = from; ; ) {
+      number = Math.max(number, this.first); // more may have been dropped since
       const segment = this.segments.findLast((candidate) => candidate.first <= number);
-      if (segment === undefined) return; // dropped since
+      if (segment === undefined || number >= this.nextNumber) return;
       for (const frame of readSegment(segment, this.tag, number)) {
         number = frame.number + 1;
         yield { number: frame.number, record: frame.record };
@@ -113,20 +99,8 @@ export class SegmentedLog implements RecordLog {
     }
   }
 
-  async dropBefore(number: number): Promise<void> {
-    this.check();
-    if (number >= this.nextNumber && this.active.bytes > headerBytes) this.roll();
-    if (this.droppable(number) === undefined) return;
-    // The oldest segment that stays must be durable with its name before anything older goes: numbers never
-    // come again, and its header is the one that is trusted at the next start.
-    await this.flushAll();
-    for (let segment = this.droppable(number); segment !== undefined; segment = this.droppable(number)) {
-      this.segments.shift();
-      closeSegment(segment);
-      await unlink(segment.path);
-      // One by one, so that a crash never leaves a hole in the row of segments.
-      await this.disk.syncFolder(this.folder);
-    }
+  dropBefore(number: number): Promise<void> {
+    return this.dropping.run(() => this.drop(number));
   }
 
   async close(): Promise<void> {
@@ -162,7 +136,7 @@ export class SegmentedLog implements RecordLog {
       this.folderDirty = true;
       return segment;
     } catch (cause) {
-      if (isFull(cause)) throw full(this.folder, cause);
+      if (isFull(cause)) throw diskError(`the log ${this.folder}`, cause);
       throw this.refuse(cause);
     }
   }
@@ -178,15 +152,40 @@ export class SegmentedLog implements RecordLog {
       } catch (second) {
         throw this.refuse(second);
       }
-      if (isFull(cause)) throw full(this.folder, cause);
+      if (isFull(cause)) throw diskError(`the log ${this.folder}`, cause);
       throw this.refuse(cause);
     }
   }
 
-  private async flushAll(): Promise<void> {
-    await this.flushing;
-    await this.sync();
-    await this.flushOnce();
+  private async drop(number: number): Promise<void> {
+    this.check();
+    if (number >= this.nextNumber && this.active.bytes > headerBytes) this.roll();
+    if (this.droppable(number) === undefined) return;
+    // The oldest segment that stays must be durable with its name before anything older goes: numbers never
+    // come again, and its header is the one that is trusted at the next start.
+    do await this.flush();
+    while (this.folderDirty || this.segments.some((segment) => segment.dirty));
+    for (let segment = this.droppable(number); segment !== undefined; segment = this.droppable(number)) {
+      closeSegment(segment);
+      this.segments.shift();
+      try {
+        await unlink(segment.path);
+      } catch (error) {
+        this.segments.unshift(segment);
+        throw error;
+      }
+      // One by one, so that a crash never leaves a hole in the row of segments.
+      await this.disk.syncFolder(this.folder);
+    }
+  }
+
+  /** The one flush that runs. Whoever needs a later one comes again: this one may have begun before the record. */
+  private flush(): Promise<void> {
+    this.check();
+    this.flushing ??= this.flushOnce().finally(() => {
+      this.flushing = undefined;
+    });
+    return this.flushing;
   }
 
   private async flushOnce(): Promise<void> {
@@ -214,42 +213,4 @@ export class SegmentedLog implements RecordLog {
     this.refusal ??= new WormholeError('io', message, { cause });
     return this.refusal;
   }
-}
-
-/** The frames of a segment from a number on. Each record is a view into a buffer that is not used again. */
-function* readSegment(segment: Segment, tag: Buffer, from: number): Generator<Frame> {
-  const fd = openSync(segment.path, 'r');
-  try {
-    let offset = segment.marks.findLast((mark) => mark.number <= from)?.offset ?? headerBytes;
-    let window = markSpacingBytes * 2;
-    while (offset < segment.bytes) {
-      let bytes = readWindow(fd, segment, offset, window);
-      const length = frameBytesAt(bytes, 0);
-      if (length !== undefined && length > bytes.length) bytes = readWindow(fd, segment, offset, length);
-      let used = 0;
-      for (let frame = decodeFrame(bytes, 0, tag); frame; frame = decodeFrame(bytes, used, tag)) {
-        used += frame.bytes;
-        if (frame.number >= from) yield frame;
-      }
-      if (used === 0) throw damaged(basename(segment.path));
-      offset += used;
-      window = readBytes;
-    }
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function readWindow(fd: number, segment: Segment, offset: number, wanted: number): Buffer {
-  const bytes = Buffer.allocUnsafe(Math.min(wanted, segment.bytes - offset));
-  const length = readSync(fd, bytes, 0, bytes.length, offset);
-  return bytes.subarray(0, length);
-}
-
-function full(folder: string, cause: unknown): WormholeError {
-  return new WormholeError('full', `the disk of the log ${folder} is full: free some space`, { cause });
-}
-
-function damaged(where: string): WormholeError {
-  return new WormholeError('corrupt', `the log ${where} is damaged: run wh fsck, peers still hold the data`);
 }

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { WormholeError } from '../base/index.js';
+import { diskError } from './disk-error.js';
 
 /** `flock -n` answers so when somebody else holds the lock. */
 const HELD = 1;
@@ -39,10 +40,7 @@ function openLockFile(path: string): number {
   try {
     return openSync(path, 'a+', fileMode);
   } catch (cause) {
-    const code = (cause as { code?: unknown }).code === 'ENOSPC' ? 'full' : 'io';
-    throw new WormholeError(code, `the lock ${path} cannot be opened: ${(cause as Error).message}`, {
-      cause,
-    });
+    throw diskError(`the lock ${path}`, cause);
   }
 }
 

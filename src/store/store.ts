@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf, WormholeError, writeFileDurably } from '../base/index.js';
-import { isFull } from './disk-full.js';
+import { WormholeError, writeFileDurably } from '../base/index.js';
+import { diskError } from './disk-error.js';
 import { makeFolder } from './folder.js';
 import { lockFile, type StoreLock } from './store-lock.js';
 
@@ -45,7 +45,7 @@ export async function openStore(folder: string): Promise<Store> {
     };
   } catch (error) {
     lock?.release();
-    throw storeError(folder, error);
+    throw diskError(`the store ${folder}`, error);
   }
 }
 
@@ -90,11 +90,4 @@ async function createFormat(folder: string): Promise<string> {
 
 function corrupt(path: string, reason: string): WormholeError {
   return new WormholeError('corrupt', `${path} is damaged (${reason}): put it back, or move the store away`);
-}
-
-function storeError(folder: string, cause: unknown): WormholeError {
-  if (cause instanceof WormholeError) return cause;
-  if (isFull(cause))
-    return new WormholeError('full', `the disk of the store ${folder} is full: free some space`, { cause });
-  return new WormholeError('io', `the store ${folder} cannot be used: ${messageOf(cause)}`, { cause });
 }

@@ -1,0 +1,16 @@
+import { messageOf, WormholeError } from '../base/index.js';
+
+/** Whether the system refused bytes because the disk, or somebody's share of it, is full. */
+export function isFull(cause: unknown): boolean {
+  const code = (cause as { code?: unknown } | null)?.code;
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
+/** The project's error for one of the system: `full` or `io`. @param what `the log /a/b`, for people */
+export function diskError(what: string, cause: unknown): WormholeError {
+  if (cause instanceof WormholeError) return cause;
+  if (isFull(cause))
+    return new WormholeError('full', `the disk of ${what} is full: free some space`, { cause });
+  const message = `${what} cannot be used (${messageOf(cause)}): check the disk and its permissions`;
+  return new WormholeError('io', message, { cause });
+}
