@@ -1,15 +1,9 @@
 import { compareOpIds, type Data, type InodeId, type OpId, type Versioned } from '../schema.js';
-import { conflictNames, looksLikeConflict } from './conflict-names.js';
-import { linksOf, setMerged, unshow } from './life.js';
-import { contentKey, isFolder, locationId, losersOf, targetOf } from './registers.js';
-import {
-  conflictInode,
-  type Dentry,
-  parseConflictInode,
-  type Row,
-  type Seat,
-  type Shadow,
-} from './tables.js';
+import { linksOf } from './life.js';
+import { freeName, NamePicker } from './name-picker.js';
+import { type Placement, place } from './placements.js';
+import { contentKey, isFolder, kindOf, locationId, losersOf, targetOf } from './registers.js';
+import { conflictInode, type Dentry, type Row } from './tables.js';
 import type { Workspace } from './workspace.js';
 
 /** An inode that wants a name, with the row that holds its data: the linked one's, if it is a hard link. */
@@ -19,14 +13,6 @@ interface Claimant {
   location: OpId;
   source: InodeId;
   sourceRow: Row;
-}
-
-/** What one claimant gets. */
-interface Placement {
-  claimant: InodeId;
-  shown?: { seat: Seat; dentry: Dentry };
-  mergedInto?: InodeId;
-  shadows: { shadow: Shadow; dentry: Dentry }[];
 }
 
 /** Equal contents under one name; shown once. `version` names it in its conflict name. */
@@ -55,8 +41,8 @@ function layOut(space: Workspace, folder: InodeId, name: string): void {
   const only = claimants[0]!;
   if (claimants.length === 1 && only.row.registers.d.length === 1 && only.row === only.sourceRow) {
     const shown = { seat: { parent: folder, name }, dentry: dentryOf(only) };
-    apply(space, [{ claimant: only.inode, shown, shadows: [] }]);
-  } else apply(space, placeAll(space, folder, name, claimants));
+    place(space, [{ claimant: only.inode, shown, shadows: [] }]);
+  } else place(space, placeAll(space, folder, name, claimants));
 }
 
 function claimantsOf(space: Workspace, folder: InodeId, name: string): Claimant[] {
@@ -66,14 +52,22 @@ function claimantsOf(space: Workspace, folder: InodeId, name: string): Claimant[
     const inodes: InodeId[] = [];
     for (const { inode } of space.tables.seated(i < 0 ? folder : members[i]!, name)) inodes.push(inode);
     for (const inode of inodes) {
-      const row = space.row(inode)!;
-      const source = targetOf(inode, row.registers) ?? inode;
-      const sourceRow = source === inode ? row : space.row(source)!;
-      claimants.push({ inode, row, location: locationId(inode, row.registers), source, sourceRow });
+      const claimant = claimantOf(space, inode);
+      if (claimant !== undefined) claimants.push(claimant);
     }
   }
   if (claimants.length > 1) claimants.sort(compareClaimants);
   return claimants;
+}
+
+/** Undefined for what has nothing to show: no such inode is seated, unless the tables are in between two states. */
+function claimantOf(space: Workspace, inode: InodeId): Claimant | undefined {
+  const row = space.row(inode);
+  if (row === undefined) return undefined;
+  const source = targetOf(inode, row.registers) ?? inode;
+  const sourceRow = source === inode ? row : space.row(source);
+  if (sourceRow === undefined || kindOf(source, sourceRow.registers) === undefined) return undefined;
+  return { inode, row, location: locationId(inode, row.registers), source, sourceRow };
 }
 
 /** The lowest location id was there first. */
@@ -94,7 +88,7 @@ function placeAll(space: Workspace, parent: InodeId, name: string, claimants: Cl
   const names = new NamePicker(space, parent, name, primary === undefined);
   for (const share of sharesOf(space, claimants, placements)) {
     const { claimant, loser, data } = share;
-    const seat = { parent, name: names.pick(share) };
+    const seat = { parent, name: names.pick(claimant.inode, share.version) };
     const placement = placements.get(claimant.inode)!;
     if (loser === undefined) placement.shown = { seat, dentry: dentryOf(claimant) };
     else {
@@ -153,119 +147,4 @@ function dentryOf({ inode, source, sourceRow }: Claimant): Dentry {
   const kind = isFolder(source, sourceRow) ? 'directory' : sourceRow.registers.d.at(-1)!.value.kind;
   const shown = { inode: source, kind: kind as Dentry['kind'] };
   return source === inode ? shown : { ...shown, by: inode };
-}
-
-/** Gives the plain name once, then conflict names that no real entry of the folder has. */
-class NamePicker {
-  private readonly space: Workspace;
-  private readonly folder: InodeId;
-  private readonly name: string;
-  private plainIsFree: boolean;
-  private readonly given = new Set<string>();
-
-  constructor(space: Workspace, folder: InodeId, name: string, plainIsFree: boolean) {
-    this.space = space;
-    this.folder = folder;
-    this.name = name;
-    this.plainIsFree = plainIsFree;
-  }
-
-  pick({ claimant, version }: Share): string {
-    if (this.plainIsFree) {
-      this.plainIsFree = false;
-      return this.name;
-    }
-    const names = conflictNames(this.name, version);
-    for (;;) {
-      const name = names.next().value;
-      if (this.given.has(name)) continue;
-      if (this.isReal(name)) {
-        this.space.tables.putMark(avoidedMark(this.folder, name), claimant.inode);
-        continue;
-      }
-      this.given.add(name);
-      return name;
-    }
-  }
-
-  private isReal(name: string): boolean {
-    const { tables } = this.space;
-    for (const folder of [this.folder, ...(this.space.row(this.folder)?.members ?? [])]) {
-      for (const _ of tables.seated(folder, name)) return true;
-    }
-    return false;
-  }
-}
-
-/** Who would be called so if there were no real entry of that name. */
-function avoidedMark(folder: InodeId, name: string): string {
-  return `avoided:${folder}/${name}`;
-}
-
-/** No real entry has the name any more: a conflict may have it. */
-function freeName(space: Workspace, folder: InodeId, name: string): void {
-  if (!looksLikeConflict(name)) return;
-  const mark = avoidedMark(folder, name);
-  for (const inode of [...space.tables.marked(mark)]) {
-    space.tables.removeMark(mark, inode);
-    const row = space.row(inode);
-    if (row?.alive && row.seat !== undefined) space.soil(row.seat);
-  }
-}
-
-/** First takes away what is no longer right, then shows what is new. */
-function apply(space: Workspace, placements: Placement[]): void {
-  for (const { claimant, shown, mergedInto, shadows } of placements) {
-    const row = space.row(claimant)!;
-    if (row.shown !== undefined && !isSame(row.shown, shown?.seat)) {
-      const old = row.shown;
-      space.edit(claimant).shown = undefined;
-      space.removeName(old, claimant);
-    }
-    const stale = row.shadows.filter((old) => !shadows.some(({ shadow }) => isSameShadow(old, shadow)));
-    if (stale.length > 0) {
-      const own = space.edit(claimant);
-      own.shadows = own.shadows.filter((old) => !stale.includes(old));
-      for (const old of stale) space.removeName(old, claimant);
-    }
-    setMerged(space, claimant, mergedInto);
-  }
-  for (const { claimant, shown, shadows } of placements) {
-    if (shown !== undefined && space.row(claimant)!.shown === undefined) {
-      show(space, claimant, shown.seat, shown.dentry);
-      space.edit(claimant).shown = shown.seat;
-    }
-    for (const { shadow, dentry } of shadows) {
-      if (space.row(claimant)!.shadows.some((old) => isSameShadow(old, shadow))) continue;
-      show(space, claimant, shadow, dentry);
-      const own = space.edit(claimant);
-      own.shadows = [...own.shadows, shadow].sort((a, b) => (a.inode < b.inode ? -1 : 1));
-    }
-  }
-}
-
-function show(space: Workspace, claimant: InodeId, { parent, name }: Seat, dentry: Dentry): void {
-  const there = space.tables.dentry(parent, name);
-  if (there !== undefined) evict(space, { parent, name }, there);
-  space.putName({ parent, name }, dentry, claimant);
-}
-
-/** Somebody else is still shown there: it will get another name when its own is laid out. */
-function evict(space: Workspace, seat: Seat, dentry: Dentry): void {
-  const owner = dentry.by ?? parseConflictInode(dentry.inode)?.inode ?? dentry.inode;
-  const row = space.row(owner);
-  if (row !== undefined) {
-    unshow(space, owner);
-    if (row.seat !== undefined) space.soil(row.seat);
-  }
-  // An owner that does not know of it would be a flaw of ours; the name is cleared all the same.
-  space.removeName(seat, owner);
-}
-
-function isSame(a: Seat, b: Seat | undefined): boolean {
-  return b !== undefined && a.parent === b.parent && a.name === b.name;
-}
-
-function isSameShadow(a: Shadow, b: Shadow): boolean {
-  return a.inode === b.inode && isSame(a, b);
 }

@@ -92,7 +92,10 @@ export function soilNames(space: Workspace, inode: InodeId): void {
   if (row === undefined) return;
   if (row.alive && row.seat !== undefined) space.soil(row.seat);
   if (row.links === 0) return;
-  for (const link of linksOf(space, inode)) space.soil(space.row(link)!.seat!);
+  for (const link of linksOf(space, inode)) {
+    const seat = space.row(link)?.seat;
+    if (seat !== undefined) space.soil(seat);
+  }
 }
 
 /** Losing values show beside one of the names only: which one may change. */

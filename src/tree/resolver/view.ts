@@ -13,12 +13,20 @@ const FOLDER_MODE = 0o755;
 export function viewNode(tables: Tables, id: InodeId): Node | undefined {
   const virtual = parseConflictInode(id);
   if (virtual !== undefined) return viewShadow(tables, id, virtual);
-  const row = rowOf(tables, id);
-  if (row === undefined) return undefined;
-  if (isFolder(id, row)) return viewFolder(tables, id, row);
-  if (row.names > 0) return viewFile(tables, id, row);
-  const other = row.mergedInto ?? targetOf(id, row.registers);
-  return other === undefined || !row.alive ? undefined : viewNode(tables, other);
+  let at = id;
+  // At most a hard link, then what it names, then what that is merged into: no further, should tables be in between
+  // two states.
+  for (let hops = 0; hops < 3; hops++) {
+    const row = rowOf(tables, at);
+    if (row === undefined) return undefined;
+    const folder = isFolder(at, row);
+    if (!folder && row.names > 0) return viewFile(tables, at, row);
+    if (folder && row.mergedInto === undefined) return viewFolder(at, row);
+    const next = row.mergedInto ?? targetOf(at, row.registers);
+    if (next === undefined || !row.alive) return undefined;
+    at = next;
+  }
+  return undefined;
 }
 
 /** The entry's inode, or undefined. The parent may be any member of a merged folder. */
@@ -122,8 +130,7 @@ function rowOf(tables: Tables, id: InodeId): Row | undefined {
   return tables.row(id) ?? (id === ROOT ? blankRow(ROOT) : undefined);
 }
 
-function viewFolder(tables: Tables, id: InodeId, row: Row): Node | undefined {
-  if (row.mergedInto !== undefined) return viewNode(tables, row.mergedInto);
+function viewFolder(id: InodeId, row: Row): Node | undefined {
   if (row.shown === undefined && id !== ROOT) return undefined;
   const attributes = row.registers.a.at(-1)?.value;
   return {
@@ -144,9 +151,10 @@ function viewFolder(tables: Tables, id: InodeId, row: Row): Node | undefined {
   };
 }
 
-function viewFile(tables: Tables, id: InodeId, row: Row): Node {
+function viewFile(tables: Tables, id: InodeId, row: Row): Node | undefined {
+  const data = row.registers.d.at(-1)?.value;
+  if (data === undefined) return undefined;
   const seat = row.shown ?? visibleNames(tables, id)[0]?.seat;
-  const data = row.registers.d.at(-1)!.value;
   return { ...fileNode(id, row, data, seat), mtime: row.registers.a.at(-1)?.value.mtime ?? data.mtime };
 }
 
