@@ -34,6 +34,8 @@ export class Workspace {
   /** Names in folders that are to be laid out again. */
   readonly dirty = new Map<string, Seat>();
   private readonly slots = new Map<InodeId, Slot>();
+  /** Inodes that the tables do not have: asked only once. */
+  private readonly absent = new Set<InodeId>();
   private readonly names = new Map<string, Seat>();
   private readonly virtual = new Set<InodeId>();
   private readonly folderTimes = new Map<InodeId, bigint>();
@@ -70,8 +72,12 @@ export class Workspace {
   private slot(inode: InodeId): Slot | undefined {
     const known = this.slots.get(inode);
     if (known !== undefined) return known;
+    if (this.absent.has(inode)) return undefined;
     const before = this.tables.row(inode);
-    if (before === undefined && inode !== ROOT && inode !== LOST_FOUND) return undefined;
+    if (before === undefined && inode !== ROOT && inode !== LOST_FOUND) {
+      this.absent.add(inode);
+      return undefined;
+    }
     const slot = { before, now: before ?? blankRow(inode), edited: false, gone: false };
     this.slots.set(inode, slot);
     return slot;
