@@ -25,11 +25,16 @@ export class Publisher {
   private ready = false;
   private running: Promise<void> | undefined;
   private readonly stopping = new AbortController();
+  private readonly stopped = new Promise<void>((resolve) => {
+    this.stopping.signal.addEventListener('abort', () => resolve());
+  });
 
   constructor(options: PublisherOptions) {
     this.options = options;
     this.queue = options.replayed;
-    this.start().catch((error) => this.options.log.error('the document did not load', { error }));
+    this.start().catch((error) => {
+      if (!this.stopping.signal.aborted) options.log.error('the document did not load', { error });
+    });
   }
 
   /** Operations that the engine was not given yet. */
@@ -53,7 +58,8 @@ export class Publisher {
     }
   }
 
-  /** Stops after the batch that is under way. What was not given is in the journal. */
+  /** Hands nothing on from here on, however long a batch under way may wait. What was not given is in the
+   *  journal. */
   async stop(): Promise<void> {
     this.stopping.abort();
     await this.running;
@@ -90,11 +96,8 @@ export class Publisher {
     while (this.queue.length > 0 && !this.stopping.signal.aborted) {
       const batch = [...this.queue];
       try {
-        const contents = contentsOf(batch);
-        await Promise.all([
-          this.options.journal.sync(),
-          contents.length > 0 ? this.options.beforePublish(contents) : undefined,
-        ]);
+        await Promise.race([this.prepare(batch), this.stopped]);
+        if (this.stopping.signal.aborted) return;
         this.options.engine.apply(batch);
         this.queue.splice(0, batch.length);
       } catch (error) {
@@ -102,6 +105,14 @@ export class Publisher {
         await this.options.clock.sleep(retryMs, this.stopping.signal).catch(() => {});
       }
     }
+  }
+
+  private async prepare(batch: readonly Operation[]): Promise<void> {
+    const contents = contentsOf(batch);
+    await Promise.all([
+      this.options.journal.sync(),
+      contents.length > 0 ? this.options.beforePublish(contents) : undefined,
+    ]);
   }
 }
 

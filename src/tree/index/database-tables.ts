@@ -107,18 +107,18 @@ export class DatabaseTables implements IndexReader {
     this.actors.saved();
   }
 
-  /** Removes everything of this generation, in batches that let other writers in between. */
-  clear(entriesPerBatch: number): void {
+  /** Removes some of what this generation holds as one batch. @returns false when nothing was left */
+  clearSome(entries: number): boolean {
     for (const name of [rowTableName(this.generation), nameTableName(this.generation)]) {
-      for (;;) {
-        const keys = [...this.database.table(name).keys({ limit: entriesPerBatch })];
-        if (keys.length === 0) break;
-        this.database.writeNow((batch) => {
-          const table = batch.table(name);
-          for (const key of keys) table.remove(key);
-        });
-      }
+      const keys = [...this.database.table(name).keys({ limit: entries })];
+      if (keys.length === 0) continue;
+      this.database.writeNow((batch) => {
+        const table = batch.table(name);
+        for (const key of keys) table.remove(key);
+      });
+      return true;
     }
+    return false;
   }
 }
 

@@ -10,6 +10,9 @@ import { LayeredTables } from './layered-tables.js';
 /** A rebuild resolves and writes so many inodes at a time, and lets other writers of the database in between. */
 const rebuildBatchInodes = 2_000;
 const clearBatchEntries = 5_000;
+/** The old tables go bit by bit after a rebuild, and not before every reader has heard of the new ones. */
+const clearAfterUpdates = 16;
+const clearEntriesPerUpdate = 500;
 
 /** The index of a database, kept equal to the resolver's result for the document that `reader` reads. */
 export function makeIndexer(database: Database, reader: RegisterReader): Indexer {
@@ -22,6 +25,8 @@ class DatabaseIndexer implements Indexer {
   private meta: Meta;
   private tables: DatabaseTables;
   private hot: HotTables;
+  private old: DatabaseTables | undefined;
+  private updates = 0;
 
   constructor(database: Database, reader: RegisterReader) {
     this.database = database;
@@ -29,8 +34,8 @@ class DatabaseIndexer implements Indexer {
     this.meta = readMeta(database);
     this.tables = new DatabaseTables(database, this.meta.generation);
     this.hot = new HotTables(this.tables);
-    // What a rebuild left behind that did not finish, or that finished and did not come to clear up.
-    new DatabaseTables(database, otherGeneration(this.meta)).clear(clearBatchEntries);
+    // A rebuild may have left something behind: half of the new tables, or the old ones.
+    this.old = new DatabaseTables(database, otherGeneration(this.meta));
   }
 
   stamp(): { heads: Heads; seq: number } {
@@ -44,6 +49,7 @@ class DatabaseIndexer implements Indexer {
     this.tables.write(layer.heldRows(), layer.heldNames(), meta);
     this.meta = meta;
     this.hot.adopt(layer);
+    this.clearOld();
     return changeOf(layer, inodes);
   }
 
@@ -51,7 +57,7 @@ class DatabaseIndexer implements Indexer {
     const generation = otherGeneration(this.meta);
     const tables = new DatabaseTables(this.database, generation);
     const hot = new HotTables(tables);
-    tables.clear(clearBatchEntries);
+    while (tables.clearSome(clearBatchEntries));
     let counts = NO_COUNTS;
     for (const batch of batches(this.reader.inodes(), rebuildBatchInodes)) {
       const { layer, counts: more } = this.resolve(hot, batch, { time });
@@ -62,16 +68,21 @@ class DatabaseIndexer implements Indexer {
     // From this write on readers see the new tables, and nothing of the old ones.
     const meta: Meta = { heads, seq, generation, counts };
     tables.write([], [], meta);
-    const old = this.tables;
+    this.old = this.tables;
+    this.updates = 0;
     this.meta = meta;
     this.tables = tables;
     this.hot = hot;
-    old.clear(clearBatchEntries);
   }
 
   shownConflict(inode: InodeId, version: OpId): { parent: InodeId; name: string } | undefined {
     const shadow = this.hot.row(inode)?.shadows.find((other) => other.inode.endsWith(`~${version}`));
     return shadow === undefined ? undefined : { parent: shadow.parent, name: shadow.name };
+  }
+
+  private clearOld(): void {
+    if (this.old === undefined || ++this.updates < clearAfterUpdates) return;
+    if (!this.old.clearSome(clearEntriesPerUpdate)) this.old = undefined;
   }
 
   private resolve(

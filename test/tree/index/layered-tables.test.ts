@@ -47,7 +47,7 @@ test('layer and database together are one table in byte order', async () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
         const below = new DatabaseTables(database, 0);
-        below.clear(100);
+        while (below.clearSome(100));
         const hot = new HotTables(below);
         let tables = new LayeredTables(hot);
         const model = new Model();

@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LOST_FOUND, ROOT } from '../../src/tree/index.js';
+import { DIRECTORY, exchange, file, lines, open } from './fixture.js';
+import { withFolder } from './index/fixture.js';
+
+test('what was done is seen at once, after the echo, and after a restart', () =>
+  withFolder(async (folder) => {
+    let tree = await open(folder);
+    const docs = tree.create(ROOT, 'docs', DIRECTORY, { uid: 5 });
+    const note = tree.create(docs.id, 'note', file(), {});
+    const written = tree.setData(note.id, { size: 3, mtime: 7n, content: 'cabc' }, note.versions);
+    tree.link(note.id, ROOT, 'other');
+    tree.rename(docs.id, 'note', docs.id, 'letter');
+    const expected = ['/docs directory', '/docs/letter file cabc', '/other file cabc'];
+    assert.deepEqual(lines(tree), expected);
+    assert.deepEqual([written.size, written.mtime], [3, 7n]);
+    const shown = { files: 1, directories: 1, bytes: 3, conflicts: 0 };
+    const { pendingOperations, ...counts } = tree.counts();
+    assert.deepEqual(counts, shown);
+    assert.ok(pendingOperations > 0);
+
+    const heads = await tree.commit();
+    assert.deepEqual(tree.heads(), heads);
+    assert.equal(await tree.contains(heads), true);
+    assert.deepEqual(lines(tree), expected);
+    assert.deepEqual(tree.counts(), { ...shown, pendingOperations: 0 });
+    assert.equal(tree.resolvePath('/docs')?.uid, 5);
+    assert.equal(tree.pathOf(note.id), '/docs/letter');
+    assert.deepEqual(tree.contents(undefined, 10), [{ inode: note.id, content: 'cabc', size: 3 }]);
+    assert.deepEqual(tree.contents(note.id, 10), []);
+    await tree.close();
+
+    tree = await open(folder);
+    assert.deepEqual(lines(tree), expected);
+    assert.deepEqual(await tree.commit(), heads);
+    assert.deepEqual(lines(tree), expected);
+    await tree.close();
+  }));
+
+test('operations that were never handed to the document come back after a restart', () =>
+  withFolder(async (folder) => {
+    const stuck = { beforePublish: () => new Promise<void>(() => {}) };
+    let tree = await open(folder);
+    tree.create(ROOT, 'first', file('c1'), {});
+    await tree.commit();
+    await tree.close();
+
+    tree = await open(folder, 'a', stuck);
+    for (let n = 0; n < 50; n++) tree.create(ROOT, `f${n}`, file(`c${n}`), {});
+    tree.unlink(ROOT, 'first');
+    tree.unlink(ROOT, 'f7');
+    const expected = lines(tree);
+    assert.equal(expected.length, 49);
+    await tree.flush();
+    await tree.close();
+
+    tree = await open(folder);
+    assert.deepEqual(lines(tree), expected, 'before the document has loaded');
+    await tree.commit();
+    assert.deepEqual(lines(tree), expected, 'once it has them');
+    assert.equal(tree.counts().pendingOperations, 0);
+    await tree.close();
+  }));
+
+test('contents are durable before the document names them', () =>
+  withFolder(async (folder) => {
+    const asked: string[][] = [];
+    let release = () => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const tree = await open(folder, 'a', {
+      beforePublish: (contents) => {
+        asked.push(contents);
+        return gate;
+      },
+    });
+    const before = await tree.commit();
+    tree.create(ROOT, 'f', file('cabc'), {});
+    const committed = tree.commit();
+    const first = await Promise.race([committed, new Promise((resolve) => setTimeout(resolve, 100, 'held'))]);
+    assert.equal(first, 'held');
+    assert.deepEqual(asked, [['cabc']]);
+    assert.deepEqual(tree.heads(), before);
+    release();
+    assert.notDeepEqual(await committed, before);
+    await tree.close();
+  }));
+
+test('a publication that fails is tried again', () =>
+  withFolder(async (folder) => {
+    let failures = 2;
+    const tree = await open(folder, 'a', {
+      beforePublish: async () => {
+        if (failures-- > 0) throw new Error('the disk is busy');
+      },
+    });
+    tree.create(ROOT, 'f', file('cabc'), {});
+    await tree.commit();
+    assert.equal(failures, -1);
+    await tree.close();
+  }));
+
+test('two pods end with the same tree, whatever they did apart', () =>
+  withFolder(async (folder) => {
+    const a = await open(`${folder}/a`, 'a');
+    const b = await open(`${folder}/b`, 'b');
+    const docs = a.create(ROOT, 'docs', DIRECTORY, {});
+    const shared = a.create(docs.id, 'shared', file('c0'), {});
+    await a.commit();
+    await exchange(a, b);
+    assert.deepEqual(lines(b), lines(a));
+
+    // Apart: both write one file, both make one name, one renames the folder, one deletes and one moves.
+    const seenByB = b.node(shared.id);
+    assert.ok(seenByB);
+    a.setData(shared.id, { size: 2, mtime: 1n, content: 'cA' }, shared.versions);
+    b.setData(shared.id, { size: 2, mtime: 2n, content: 'cB' }, seenByB.versions);
+    a.create(ROOT, 'new', file('cnewA'), {});
+    b.create(ROOT, 'new', file('cnewB'), {});
+    a.rename(ROOT, 'docs', ROOT, 'papers');
+    b.create(docs.id, 'inside', file('cin'), {});
+    const changed: string[] = [];
+    b.events.on('changed', ({ names }) => changed.push(...names.map(({ name }) => name)));
+    await Promise.all([a.commit(), b.commit()]);
+    await exchange(a, b);
+    await Promise.all([a.commit(), b.commit()]);
+
+    assert.deepEqual(lines(b), lines(a));
+    const all = lines(a).join('\n');
+    for (const part of ['cA', 'cB', 'cnewA', 'cnewB', '/papers/inside file cin']) {
+      assert.ok(all.includes(part), `${part} is missing in\n${all}`);
+    }
+    assert.equal(a.counts().conflicts, 2);
+    assert.deepEqual(b.counts(), a.counts());
+    assert.ok(
+      changed.includes('papers') && changed.includes('docs') && changed.includes('new'),
+      changed.join(),
+    );
+    await Promise.all([a.close(), b.close()]);
+  }));
+
+test('a joiner works before its first sync, and what it did is kept', () =>
+  withFolder(async (folder) => {
+    const a = await open(`${folder}/a`, 'a');
+    a.create(ROOT, 'fromA', file('cA'), {});
+    await a.commit();
+    const b = await open(`${folder}/b`, 'b');
+    assert.deepEqual(lines(b), []);
+    b.create(ROOT, 'fromB', file('cB'), {});
+    assert.deepEqual(lines(b), ['/fromB file cB']);
+    await exchange(a, b);
+    await b.commit();
+    await exchange(a, b);
+    assert.deepEqual(lines(b), ['/fromA file cA', '/fromB file cB']);
+    assert.deepEqual(lines(a), lines(b));
+    await Promise.all([a.close(), b.close()]);
+  }));
+
+test('a write through a file opened before its creation was echoed makes no conflict', () =>
+  withFolder(async (folder) => {
+    const tree = await open(folder);
+    const made = tree.create(ROOT, 'f', file(), {});
+    await tree.commit();
+    tree.setData(made.id, { size: 1, mtime: 1n, content: 'c1' }, made.versions);
+    assert.deepEqual(lines(tree), ['/f file c1']);
+    const second = tree.node(made.id);
+    await tree.commit();
+    assert.deepEqual(lines(tree), ['/f file c1']);
+    tree.setData(made.id, { size: 1, mtime: 1n, content: 'c2' }, second?.versions ?? []);
+    await tree.commit();
+    assert.deepEqual(lines(tree), ['/f file c2']);
+    tree.unlink(ROOT, 'f');
+    await tree.commit();
+    assert.deepEqual(lines(tree), []);
+    await tree.close();
+  }));
+
+test('a closed tree refuses, and lost+found takes nothing', () =>
+  withFolder(async (folder) => {
+    const tree = await open(folder);
+    assert.throws(() => tree.create(LOST_FOUND, 'x', file(), {}), { code: 'not-found' });
+    assert.throws(() => tree.setAttributes('b/00', { mode: 0 }), { code: 'not-found' });
+    await tree.close();
+    await tree.close();
+    assert.throws(() => tree.create(ROOT, 'x', file(), {}), { code: 'closed' });
+  }));
