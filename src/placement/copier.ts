@@ -1,8 +1,11 @@
+import { setMaxListeners } from 'node:events';
 import { type Clock, type Log, messageOf, WormholeError } from '../base/index.js';
-import type { ContentStore } from '../content/index.js';
+import type { ChunkId, ContentStore } from '../content/index.js';
 import type { Tree } from '../tree/index.js';
+import { ByteBudget } from './byte-budget.js';
 import { type FileContent, stillThere } from './content-source.js';
-import { type Layout, plan } from './plan.js';
+import type { Peers } from './peers.js';
+import { belongsHere, type Layout, plan } from './plan.js';
 
 /** Contents up to this size go through the lane for small ones, so that they never wait behind large ones. */
 const SMALL_BYTES = 1024 * 1024;
@@ -10,6 +13,10 @@ const SMALL_BYTES = 1024 * 1024;
 const SMALL_AT_ONCE = 256;
 const LARGE_AT_ONCE = 2;
 const CHUNKS_AT_ONCE = 8;
+/** Bytes that were fetched or are about to be, and are not stored yet. */
+const UNSTORED_BYTES_MAX = 24 * 1024 * 1024;
+/** A list of chunks is larger than this only for files of terabytes. */
+const MANIFEST_BYTES = 64 * 1024;
 /** The newest go first, but every so many the oldest does. */
 const OLDEST_EVERY = 4;
 const RETRY_MIN_MS = 1_000;
@@ -19,7 +26,8 @@ const RATE_WINDOW_MS = 5_000;
 
 export interface CopierOptions {
   tree: Pick<Tree, 'contents'>;
-  content: Pick<ContentStore, 'presence' | 'chunksOf' | 'keep'>;
+  content: Pick<ContentStore, 'presence' | 'has' | 'chunksOf' | 'keep' | 'put'>;
+  peers: Pick<Peers, 'fetch'>;
   layout: () => Layout;
   clock: Clock;
   log: Log;
@@ -59,6 +67,7 @@ export class Copier {
   private readonly barriers = new Set<{ seq: number; resolve: () => void; reject: (error: Error) => void }>();
   private readonly room: (() => void)[] = [];
   private readonly stopping = new AbortController();
+  private readonly budget = new ByteBudget(UNSTORED_BYTES_MAX);
   private nextSeq = 1;
   private turns = 0;
   private done = 0;
@@ -69,6 +78,7 @@ export class Copier {
 
   constructor(options: CopierOptions) {
     this.options = options;
+    setMaxListeners(0, this.stopping.signal);
   }
 
   /** Takes up a content, unless it is taken up already. */
@@ -182,18 +192,32 @@ export class Copier {
     const { tree, content, layout } = this.options;
     // Checked again right before the act: it may be gone, or be here by now.
     if (content.presence(task.content) === 'here' || !stillThere(tree, task)) return;
-    const chunks = await content.chunksOf(task.content);
+    const manifest = task.content.slice(1);
+    if (task.content.startsWith('m') && !content.has(manifest)) {
+      await this.bring(manifest, MANIFEST_BYTES, belongsHere(manifest, layout()));
+    }
+    const chunks = await content.chunksOf(task.content, task.size);
     // Keeping what is kept already costs next to nothing, so the store need not be asked.
     const actions = plan(chunks, layout(), () => false);
     let next = 0;
     const work = async () => {
       for (let action = actions[next++]; action !== undefined; action = actions[next++]) {
         if (this.stopping.signal.aborted) throw interrupted();
-        await content.keep(action.id);
-        this.copied(chunks.length === 1 ? task.size : action.length);
+        if (content.has(action.id)) await content.keep(action.id);
+        else await this.bring(action.id, action.length, true);
+        this.copied(action.length);
       }
     };
     await Promise.all(Array.from({ length: Math.min(CHUNKS_AT_ONCE, actions.length) }, work));
+  }
+
+  /** Fetches and stores; the store checks the bytes. Only so much at a time, whatever the network's pace. */
+  private async bring(id: ChunkId, bytes: number, keep: boolean): Promise<void> {
+    const { content, peers } = this.options;
+    await this.budget.use(bytes, async () => {
+      const chunk = await peers.fetch(id, { urgent: false, signal: this.stopping.signal });
+      await content.put(id, chunk, { keep });
+    });
   }
 
   private copied(bytes: number): void {

@@ -45,6 +45,12 @@ export class Doubts {
     this.pods.set(pod, { all: false, contents: new Set(), more: 0 });
   }
 
+  /** True when a pod is believed to hold its share of everything. */
+  isSettled(pod: PodId): boolean {
+    const doubt = this.pods.get(pod);
+    return doubt !== undefined && !doubt.all && doubt.contents.size + doubt.more === 0;
+  }
+
   /** What belongs where is no longer the same. */
   reset(): void {
     this.pods.clear();

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { type Clock, type Log, messageOf, type PodId } from '../base/index.js';
 import { defaultNetworkConfig, type NetworkConfig, readNetworkConfig } from '../config/index.js';
 import type { ChunkId, ContentId, ContentStore } from '../content/index.js';
@@ -59,8 +60,9 @@ export class Placement {
   constructor(options: PlacementOptions) {
     const { tree, content, peers, clock, log } = options;
     this.options = options;
+    setMaxListeners(0, this.stopping.signal);
     this.layoutNow = this.readLayout();
-    this.copier = new Copier({ tree, content, layout: () => this.layoutNow, clock, log });
+    this.copier = new Copier({ tree, content, peers, layout: () => this.layoutNow, clock, log });
     this.walker = new Walker({ tree, content, copier: this.copier, log });
     const { copier, walker } = this;
     const tell = (heads: Heads) => peers.tellSettled(heads);
@@ -80,7 +82,7 @@ export class Placement {
       tree.events.on('engine', ({ state }) => state === 'ready' && this.walk()),
       membership.events.on('changed', () => this.relayout()),
       peers.onLinked(() => this.copier.retryNow()),
-      peers.onSettled((pod, heads) => this.heard(pod, heads)),
+      peers.onSettled((pod) => this.heard(pod)),
     );
     this.walk();
     if (this.holdsAnything()) this.settlement.look();
@@ -160,35 +162,43 @@ export class Placement {
 
   private advanced(): void {
     if (this.holdsAnything()) this.settlement.look();
-    for (const pod of this.options.peers.linked()) {
-      const heads = this.options.peers.settledAt(pod);
-      if (heads !== undefined) this.heard(pod, heads);
-    }
+    for (const pod of this.options.peers.linked()) this.heard(pod);
   }
 
-  private heard(pod: PodId, heads: Heads): void {
-    if (heads.length === 0 || !sameHeads(heads, this.options.tree.heads()) || this.weighed.has(pod)) return;
+  /** A pod told what it holds, or the tree has come to what it told before. */
+  private heard(pod: PodId): void {
+    if (this.weighed.has(pod) || this.stopping.signal.aborted) return;
+    if (this.doubts.isSettled(pod) || !this.saysAll(pod)) return;
     this.weighed.add(pod);
-    this.weigh(pod, heads)
+    this.weigh(pod)
+      .then(() => this.weighed.delete(pod))
+      // It may have said more, or the tree moved on, just as its word was put aside.
+      .then(() => this.heard(pod))
       .catch((error) => {
+        this.weighed.delete(pod);
         if (this.stopping.signal.aborted) return;
         this.options.log.warn('what a pod holds could not be taken in', { pod, reason: messageOf(error) });
-      })
-      .finally(() => this.weighed.delete(pod));
+      });
   }
 
-  /** A pod holds its share of these heads: nothing is in doubt about it, once they are all there is. */
-  private async weigh(pod: PodId, heads: Heads): Promise<void> {
+  /** Nothing is in doubt about a pod that holds its share of these heads, once they are all there is. */
+  private async weigh(pod: PodId): Promise<void> {
     const { tree, clock } = this.options;
-    while (sameHeads(heads, tree.heads())) {
+    while (this.saysAll(pod)) {
       const { stamp } = this.doubts;
       await clock.sleep(CALM_MS, this.stopping.signal);
       if (this.doubts.stamp !== stamp || tree.counts().pendingOperations > 0) continue;
-      const now = await tree.commit();
-      if (!sameHeads(heads, now) || this.doubts.stamp !== stamp) continue;
+      await tree.commit();
+      if (this.doubts.stamp !== stamp || !this.saysAll(pod)) continue;
       this.doubts.settle(pod);
       return;
     }
+  }
+
+  /** True when a pod says that it holds its share of just what the tree has now. */
+  private saysAll(pod: PodId): boolean {
+    const heads = this.options.peers.settledAt(pod);
+    return heads !== undefined && heads.length > 0 && sameHeads(heads, this.options.tree.heads());
   }
 
   /** Members or the declaration are no longer as they were. */

@@ -131,19 +131,19 @@ class CopiesWait {
     let after: InodeId | undefined;
     while (!this.signal.aborted) {
       const page = tree.contents(after, PAGE);
-      for (const { content } of page) if (!(await this.isHeld(content, settled))) return false;
+      for (const { content, size } of page) if (!(await this.isHeld(content, size, settled))) return false;
       after = page.at(-1)?.inode;
       if (after === undefined) return true;
     }
     return false;
   }
 
-  private async isHeld(id: ContentId, settled: ReadonlySet<PodId>): Promise<boolean> {
+  private async isHeld(id: ContentId, size: number, settled: ReadonlySet<PodId>): Promise<boolean> {
     const { content, layout } = this.options;
     const { self, candidates, copies } = layout();
     // What was written here is kept here until the others have it.
     const own = settled.has(self) && content.presence(id) === 'here';
-    for (const chunk of await this.orEnd(content.chunksOf(id))) {
+    for (const chunk of await this.orEnd(content.chunksOf(id, size))) {
       if (chunk.id === '') continue;
       const held = new Set(holders(chunk.id, candidates, copies).filter((pod) => settled.has(pod)));
       if (own) held.add(self);

@@ -2,7 +2,7 @@ import type { Clock, Log, PodId } from '../base/index.js';
 import type { ChunkId, ContentStore } from '../content/index.js';
 import type { Links } from '../net/index.js';
 import type { Heads, Tree } from '../tree/index.js';
-import { ChunkFetcher } from './chunk-fetcher.js';
+import type { ChunkFetcher } from './chunk-fetcher.js';
 import { serveChunks } from './chunk-server.js';
 import { Settled } from './settled.js';
 import { TreeSync } from './tree-sync.js';
@@ -11,7 +11,9 @@ import { type SharedResult, waitUntilShared } from './wait.js';
 export interface SyncOptions {
   links: Links;
   tree: Tree;
-  content: ContentStore;
+  content: Pick<ContentStore, 'has' | 'get' | 'flush'>;
+  /** Made before the content store, which it is the source of. */
+  chunks: ChunkFetcher;
   self: PodId;
   isMember: (pod: PodId) => boolean;
   /** All members' ids. */
@@ -23,8 +25,7 @@ export interface SyncOptions {
 /** All that linked pods say to each other about the tree and about chunks. Make it before the links are started. */
 export class Sync {
   readonly tree: TreeSync;
-  /** For the content store: the bytes that are not here. */
-  readonly chunks: ChunkFetcher;
+  private readonly chunks: ChunkFetcher;
   private readonly settled: Settled;
   private readonly options: SyncOptions;
 
@@ -32,7 +33,7 @@ export class Sync {
     const { links, tree, content, isMember, clock, log } = options;
     this.options = options;
     this.tree = new TreeSync({ links, tree, isMember, clock, log });
-    this.chunks = new ChunkFetcher({ links, isMember, clock, log });
+    this.chunks = options.chunks;
     this.settled = new Settled({ links, treeSync: this.tree, isMember, log });
     serveChunks({ links, content, isMember, log });
   }
@@ -46,7 +47,6 @@ export class Sync {
 
   close(): void {
     this.settled.close();
-    this.chunks.close();
     this.tree.close();
   }
 
@@ -54,6 +54,10 @@ export class Sync {
 
   linked(): PodId[] {
     return this.tree.linked();
+  }
+
+  fetch(id: ChunkId, options: { urgent: boolean; signal?: AbortSignal }): Promise<Uint8Array> {
+    return this.chunks.fetch(id, options);
   }
 
   whoHas(

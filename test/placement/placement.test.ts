@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { ROOT } from '../../src/tree/index.js';
+import { connect, until } from '../sync/memory-links.js';
+import { noise, read, Village, write } from './pods.js';
+
+const villages: Village[] = [];
+
+after(async () => {
+  for (const village of villages) await village.close();
+});
+
+function village(): Village {
+  const made = new Village();
+  villages.push(made);
+  return made;
+}
+
+const TIMES = { timeoutMs: 15_000 };
+
+test('what one pod writes is soon held by two, and both say so', async () => {
+  const here = village();
+  const [a, b] = [await here.pod('a'), await here.pod('b')];
+  here.linkAll();
+  const large = noise(1, 9 * 1024 * 1024 + 17);
+  const names = Array.from({ length: 100 }, (_, i) => `small ${i}`);
+  for (const [i, name] of names.entries()) await write(a, name, noise(i + 2, 1000 + i * 100));
+  await write(a, 'large', large);
+  await write(a, 'empty', Buffer.alloc(0));
+  const result = await a.placement.waitForCopies(2, TIMES);
+  assert.deepEqual({ done: result.done, missing: result.missing }, { done: true, missing: [] });
+  for (const { content } of b.tree.contents(undefined, 1000))
+    assert.equal(b.content.presence(content), 'here');
+  await until(() => a.placement.underReplicated() === 0 && b.placement.underReplicated() === 0);
+  await until(() => a.placement.settled && b.placement.settled);
+  here.members.length = 1; // b reads with nobody to ask
+  assert.ok((await read(b, 'large')).equals(large));
+  assert.deepEqual(b.placement.work(), []);
+});
+
+test('with more pods than copies each holds its share only, and everything can be read everywhere', async () => {
+  const here = village();
+  const pods = [await here.pod('a'), await here.pod('b'), await here.pod('c'), await here.pod('d')];
+  const [a, b, c, d] = pods;
+  assert.ok(a && b && c && d);
+  here.linkAll();
+  const large = noise(1, 24 * 1024 * 1024);
+  await write(a, 'large', large);
+  for (let i = 0; i < 60; i++) await write(a, `small ${i}`, noise(i + 2, 5000));
+  const result = await a.placement.waitForCopies(2, TIMES);
+  assert.ok(result.done);
+  await until(() => pods.every((pod) => pod.placement.settled));
+  for (const pod of [b, c, d]) {
+    const held = [];
+    for (const { content } of a.tree.contents(undefined, 1000)) {
+      for (const chunk of await a.content.chunksOf(content)) {
+        const meant = a.placement.holdersOf(chunk.id).includes(pod.id);
+        if (meant) assert.ok(pod.content.has(chunk.id));
+        held.push(pod.content.has(chunk.id));
+      }
+    }
+    const share = held.filter(Boolean).length / held.length;
+    assert.ok(share > 0.3 && share < 0.8, `${pod.name} holds ${share}`);
+  }
+  assert.ok((await read(d, 'large')).equals(large));
+  const [inspection] = await b.placement.inspect([a.tree.lookup(ROOT, 'large')?.content ?? '']);
+  assert.deepEqual(inspection?.copies, { wanted: 2, held: 2 });
+  assert.ok(inspection.holders.includes(a.id));
+});
+
+test('copies that cannot be had are told apart: impossible, not yet, and asked too much', async () => {
+  const here = village();
+  const [a, portal] = [await here.pod('a'), await here.pod('p', 'portal')];
+  here.linkAll();
+  await write(a, 'file', noise(1, 100));
+  await assert.rejects(a.placement.waitForCopies(3, TIMES), { code: 'invalid' });
+  await assert.rejects(a.placement.waitForCopies(0, TIMES), { code: 'invalid' });
+  const alone = await a.placement.waitForCopies(2, TIMES);
+  assert.equal(alone.done, false);
+  assert.match(alone.reason ?? '', /only 1 of its pods/);
+  assert.ok((await a.placement.waitForCopies(1, TIMES)).done);
+  assert.ok((await portal.placement.waitForCopies(1, TIMES)).done);
+  await until(() => portal.tree.counts().files === 1);
+  assert.equal((await read(portal, 'file')).length, 100);
+  const b = await here.pod('b');
+  const started = performance.now();
+  const late = await a.placement.waitForCopies(2, { timeoutMs: 300 });
+  assert.ok(performance.now() - started < 2_000);
+  assert.deepEqual(
+    { ...late, reason: undefined },
+    { done: false, settled: [a.id], missing: [b.id], reason: undefined },
+  );
+  assert.equal(a.placement.underReplicated(), 1);
+  here.linkAll();
+  assert.ok((await a.placement.waitForCopies(2, TIMES)).done);
+});
+
+test('a pod that holds nothing of it need not answer, where the file is the only one', async () => {
+  const here = village();
+  const pods = [await here.pod('a'), await here.pod('b'), await here.pod('c')];
+  const [a] = pods;
+  assert.ok(a);
+  const content = await write(a, 'file', noise(1, 100));
+  const meant = a.placement.holdersOf(content.slice(1));
+  const other = pods.find((pod) => pod !== a && meant.includes(pod.id));
+  assert.ok(other);
+  connect(a.links, other.links);
+  const result = await a.placement.waitForCopies(2, TIMES);
+  assert.ok(result.done, 'the writer and one holder have it');
+  assert.equal(result.missing.length, 1);
+});
+
+test('a pod that was away gets what it missed, also from others than the writer', async () => {
+  const here = village();
+  here.declared = 'copies: 3\n';
+  const [a, b, c] = [await here.pod('a'), await here.pod('b'), await here.pod('c')];
+  const cut = connect(a.links, b.links);
+  for (let i = 0; i < 50; i++) await write(a, `file ${i}`, noise(i, 20_000));
+  assert.equal((await a.placement.waitForCopies(3, { timeoutMs: 500 })).done, false);
+  await until(() => b.placement.settled && b.tree.counts().files === 50);
+  cut();
+  connect(b.links, c.links);
+  await until(() => c.placement.settled && c.tree.counts().files === 50, 15_000);
+  for (const { content } of c.tree.contents(undefined, 1000))
+    assert.equal(c.content.presence(content), 'here');
+});
+
+test('what was deleted or overwritten before its turn is not copied', async () => {
+  const here = village();
+  const [a, b] = [await here.pod('a'), await here.pod('b')];
+  const cut = connect(a.links, b.links);
+  await write(a, 'stays', noise(1, 1000));
+  await a.placement.waitForCopies(2, TIMES);
+  cut();
+  const doomed = await write(a, 'doomed', noise(2, 1000));
+  const first = await write(a, 'stays', noise(3, 1000));
+  await a.tree.commit();
+  a.tree.unlink(ROOT, 'doomed');
+  await write(a, 'stays', noise(4, 1000));
+  connect(a.links, b.links);
+  assert.ok((await a.placement.waitForCopies(2, TIMES)).done);
+  assert.equal(b.content.presence(doomed), 'remote');
+  assert.equal(b.content.presence(first), 'remote');
+  assert.ok((await read(b, 'stays')).equals(noise(4, 1000)));
+});
+
+test('both versions of a concurrent edit are held by both', async () => {
+  const here = village();
+  const [a, b] = [await here.pod('a'), await here.pod('b')];
+  const cut = connect(a.links, b.links);
+  await write(a, 'file', noise(1, 1000));
+  await a.placement.waitForCopies(2, TIMES);
+  cut();
+  const [fromA, fromB] = [await write(a, 'file', noise(2, 1000)), await write(b, 'file', noise(3, 1000))];
+  connect(a.links, b.links);
+  for (const pod of [a, b]) {
+    await until(() => pod.content.presence(fromA) === 'here' && pod.content.presence(fromB) === 'here');
+    assert.equal(pod.tree.counts().conflicts, 1);
+  }
+});
+
+test('a chunk that nobody has is tried again, shows in the status, and does not keep others waiting', async () => {
+  const here = village();
+  const [a, b] = [await here.pod('a'), await here.pod('b')];
+  here.linkAll();
+  // Named in the tree, but its bytes are nowhere: as if the only holder were away.
+  const missing = `c${'ab'.repeat(32)}`;
+  a.tree.create(ROOT, 'ghost', { kind: 'file', size: 10, content: missing, mode: 0o644 }, {});
+  for (let i = 0; i < 20; i++) await write(a, `file ${i}`, noise(i, 3000));
+  const present = () =>
+    b.tree.contents(undefined, 100).filter((file) => b.content.presence(file.content) === 'here');
+  await until(() => present().length === 20);
+  const [work] = b.placement.work();
+  assert.equal((work?.total ?? 0) - (work?.done ?? 0), 1);
+  assert.equal(b.placement.settled, false);
+  assert.ok(b.placement.underReplicated() > 0);
+});
+
+test('when the declaration asks for more copies the pods that lack them fetch', async () => {
+  const here = village();
+  const pods = [await here.pod('a'), await here.pod('b'), await here.pod('c')];
+  here.declared = 'copies: 1\n';
+  here.changed();
+  here.linkAll();
+  const [a] = pods;
+  assert.ok(a);
+  for (let i = 0; i < 30; i++) await write(a, `file ${i}`, noise(i, 3000));
+  assert.ok((await a.placement.waitForCopies(1, TIMES)).done);
+  here.declared = 'copies: 3\n';
+  here.changed();
+  assert.ok((await a.placement.waitForCopies(3, TIMES)).done);
+  for (const pod of pods) {
+    for (const { content } of a.tree.contents(undefined, 100))
+      assert.equal(pod.content.presence(content), 'here');
+  }
+});
