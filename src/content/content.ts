@@ -22,7 +22,10 @@ export interface ChunkSource {
   fetch(id: ChunkId, options: { urgent: boolean; signal?: AbortSignal }): Promise<Uint8Array>;
 }
 
-/** A file's content open for reading and, once something was written, with staged changes over it. */
+/**
+ * A file's content open for reading and, once something was written, with staged changes over it. One object
+ * serves all handles of a file: two opened side by side would not see each other's writes.
+ */
 export interface OpenContent {
   /** Bytes now. */
   readonly size: number;
@@ -41,7 +44,10 @@ export interface OpenContent {
   /** Cuts and hashes what is staged and stores its chunks durably enough to be named: resolves with the new
    *  content id; later writes are staged over it. Small contents are answered at once, without a promise. */
   publish(): Published | Promise<Published>;
-  /** Lets go; staged bytes that were not published are dropped only if `discard`. */
+  /** The owner's key changed (a rename over another file moved the content to its inode). */
+  rekey(key: string): void;
+  /** Lets go; staged bytes that were not published are dropped only if `discard`, else they come back by
+   *  `recovered` at the next start. */
   close(discard?: boolean): void | Promise<void>;
 }
 
@@ -66,21 +72,29 @@ export interface Recovered {
 export interface ContentStore {
   /** Opens a content (its `size` is known to the caller). `key` names the owner (an inode) in staging records. */
   open(key: string, content: ContentId, size: number): OpenContent;
-  /** Staged contents that an earlier process left behind. */
+  /** Staged contents that an earlier process left behind, at most one a key; answered once. It may be that its
+   *  publication was recorded by the owner just before the crash. */
   recovered(): Recovered[];
+  /** Where to fetch from what is not here; until it is set, nothing can be fetched. */
+  useSource(source: ChunkSource): void;
 
   has(id: ChunkId): boolean;
-  /** The chunks of a content, the manifest's own first; fetches the manifest if it is not here. */
-  chunksOf(content: ContentId): Promise<ChunkRef[]>;
+  /** The chunks of a content, its manifests first, without holes; fetches manifests that are not here.
+   *  `size` is the content's; without it the length of a single chunk that is not here is given as 0.
+   *  @throws WormholeError `unreachable` | `corrupt` */
+  chunksOf(content: ContentId, size?: number): Promise<ChunkRef[]>;
   /** The verified bytes of a chunk that is here, for a peer; undefined when it is not here. */
   get(id: ChunkId): Promise<Uint8Array | undefined>;
-  /** Verifies and stores; `keep` chunks are never evicted. @throws WormholeError `corrupt` when the hash differs */
+  /** Verifies and stores; the bytes must not be changed afterwards. `keep` chunks are never evicted. @throws WormholeError `corrupt` when the hash differs */
   put(id: ChunkId, bytes: Uint8Array, options: { keep: boolean }): Promise<void>;
-  /** Fetches (if needed) and keeps: the chunk is placed here and not evictable. */
+  /** Fetches (if needed) and keeps: the chunk is placed here and not evictable. It counts as held after `flush`.
+   *  @throws WormholeError `unreachable` | `corrupt` | `full` | `io` */
   keep(id: ChunkId): Promise<void>;
+  /** The chunk need not be here any more: it becomes evictable. Nothing happens when it is absent. */
+  release(id: ChunkId): Promise<void>;
   /** Resolves when every chunk stored so far survives a power cut. */
   flush(): Promise<void>;
-  /** How much of a content is here. */
+  /** How much of a content is here: all of it to stay, all of it but evictable in part, some, or nothing. */
   presence(content: ContentId): 'here' | 'partly' | 'cached' | 'remote';
   usage(): { chunks: number; bytes: number; cachedBytes: number; stagedBytes: number; freeBytes: number };
   close(): Promise<void>;

@@ -1,2 +1,3 @@
 /** Bytes by their hash: chunker, manifests, chunk store, LRU cache, staging. */
 export type * from './content.js';
+export { type ContentStoreOptions, openContentStore } from './open.js';

@@ -1,0 +1,27 @@
+import type { Answer } from '../answer.js';
+import type { ChunkId } from '../content.js';
+
+/**
+ * A place for chunks. What is stored is never changed, so nothing that `get` returned may be written to, nor
+ * what `put` was given. Every implementation passes the suite in test/content/chunks-contract.ts.
+ */
+export interface Chunks {
+  has(id: ChunkId): boolean;
+  /** The bytes as they lie there, not verified; undefined when absent. @throws WormholeError `io` */
+  get(id: ChunkId): Answer<Uint8Array | undefined>;
+  /** Readable once this is answered. `durable` chunks survive the death of the process from then on, and a
+   *  power cut after `flush`; others may be lost. Putting what is there already writes it anew.
+   *  @throws WormholeError `full` | `io` */
+  put(id: ChunkId, bytes: Uint8Array, options: { durable: boolean }): Answer<void>;
+  /** Removes a chunk; nothing happens when it is absent. */
+  remove(id: ChunkId): Answer<void>;
+  /** Takes a damaged chunk out of reading, so that it is absent, and keeps its bytes for people to look at. */
+  setAside(id: ChunkId): Answer<void>;
+  /** Makes what was put durably, and every removal, survive a power cut. @throws WormholeError `full` | `io` */
+  flush(): Promise<void>;
+}
+
+/** Is told how many chunks and bytes came (or, negative, went). */
+export interface Counter {
+  add(chunks: number, bytes: number): void;
+}

@@ -1,0 +1,43 @@
+import { LIMITS } from '../../base/index.js';
+import { type Answer, then } from '../answer.js';
+import type { ChunkId } from '../content.js';
+import type { Chunks } from './chunks.js';
+
+/** Small chunks in one place, larger ones in another. */
+export class CombinedChunks implements Chunks {
+  private readonly small: Chunks;
+  private readonly large: Chunks;
+
+  constructor(small: Chunks, large: Chunks) {
+    this.small = small;
+    this.large = large;
+  }
+
+  has(id: ChunkId): boolean {
+    return this.small.has(id) || this.large.has(id);
+  }
+
+  get(id: ChunkId): Answer<Uint8Array | undefined> {
+    return then(this.small.get(id), (bytes) => {
+      if (bytes !== undefined) return bytes;
+      // Asked first, so that an absent chunk is answered without a promise.
+      return this.large.has(id) ? this.large.get(id) : undefined;
+    });
+  }
+
+  put(id: ChunkId, bytes: Uint8Array, options: { durable: boolean }): Answer<void> {
+    return (bytes.length <= LIMITS.smallFileBytesMax ? this.small : this.large).put(id, bytes, options);
+  }
+
+  remove(id: ChunkId): Answer<void> {
+    return then(this.small.remove(id), () => this.large.remove(id));
+  }
+
+  setAside(id: ChunkId): Answer<void> {
+    return then(this.small.setAside(id), () => this.large.setAside(id));
+  }
+
+  async flush(): Promise<void> {
+    await Promise.all([this.small.flush(), this.large.flush()]);
+  }
+}

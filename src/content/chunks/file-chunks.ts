@@ -1,0 +1,181 @@
+import {
+  close,
+  closeSync,
+  existsSync,
+  fdatasync,
+  fstatSync,
+  mkdirSync,
+  open,
+  read,
+  rename,
+  rmSync,
+  unlink,
+  write,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { syncDirectory } from '../../base/index.js';
+import type { ChunkId } from '../content.js';
+import { diskError, isMissing } from '../disk-error.js';
+import type { Chunks } from './chunks.js';
+
+const openFile = promisify(open);
+const readFile = promisify(read);
+const writeFile = promisify(write);
+const syncFile = promisify(fdatasync);
+const closeFile = promisify(close);
+const renameFile = promisify(rename);
+const unlinkFile = promisify(unlink);
+
+/** Folders of one store: `chunks/ab/cdef…`, what is being written, and what was found damaged. */
+export interface ChunkFolders {
+  chunks: string;
+  temporary: string;
+  damaged: string;
+}
+
+export function chunkFolders(folder: string): ChunkFolders {
+  return {
+    chunks: join(folder, 'chunks'),
+    temporary: join(folder, 'temporary'),
+    damaged: join(folder, 'damaged'),
+  };
+}
+
+/** Makes the folders where they are missing and clears away what a crash left half written. */
+export async function prepareChunkFolders(folders: ChunkFolders): Promise<void> {
+  rmSync(folders.temporary, { recursive: true, force: true });
+  for (const folder of [folders.temporary, folders.damaged]) mkdirSync(folder, { recursive: true });
+  for (let i = 0; i < 256; i++) {
+    mkdirSync(join(folders.chunks, i.toString(16).padStart(2, '0')), { recursive: true });
+  }
+  await syncDirectory(folders.chunks);
+  await syncDirectory(dirname(folders.chunks));
+}
+
+/**
+ * Chunks in files of their own: written to a temporary file, synced and renamed; the folders that were touched
+ * are synced by `flush`, each once. The file's presence is the only record of a chunk.
+ */
+export class FileChunks implements Chunks {
+  private readonly folders: ChunkFolders;
+  /** Distinguishes the temporary files of threads that share the folders. */
+  private readonly writer: string;
+  private written = 0;
+  /** Folders with names that a power cut would take. */
+  private readonly unsynced = new Set<string>();
+  private readonly puts = new Set<Promise<void>>();
+
+  constructor(folders: ChunkFolders, writer: string) {
+    this.folders = folders;
+    this.writer = writer;
+  }
+
+  has(id: ChunkId): boolean {
+    return existsSync(this.path(id));
+  }
+
+  async get(id: ChunkId): Promise<Uint8Array | undefined> {
+    let descriptor: number;
+    try {
+      descriptor = await openFile(this.path(id), 'r');
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw diskError(error, 'reading a chunk');
+    }
+    try {
+      return await readWhole(descriptor);
+    } catch (error) {
+      throw diskError(error, 'reading a chunk');
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+
+  put(id: ChunkId, bytes: Uint8Array, options: { durable: boolean }): Promise<void> {
+    const put = this.store(id, bytes, options.durable).catch((error) => {
+      throw diskError(error, 'storing a chunk');
+    });
+    this.puts.add(put);
+    const done = () => this.puts.delete(put);
+    put.then(done, done);
+    return put;
+  }
+
+  /** Makes a chunk that was put without `durable` as durable as the others. */
+  async harden(id: ChunkId): Promise<void> {
+    const descriptor = await openFile(this.path(id), 'r');
+    try {
+      await syncFile(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    this.unsynced.add(dirname(this.path(id)));
+  }
+
+  async remove(id: ChunkId): Promise<void> {
+    try {
+      await unlinkFile(this.path(id));
+      this.unsynced.add(dirname(this.path(id)));
+    } catch (error) {
+      if (!isMissing(error)) throw diskError(error, 'removing a chunk');
+    }
+  }
+
+  async setAside(id: ChunkId): Promise<void> {
+    try {
+      await renameFile(this.path(id), join(this.folders.damaged, id));
+      this.unsynced.add(dirname(this.path(id)));
+    } catch (error) {
+      if (!isMissing(error)) throw diskError(error, 'setting a damaged chunk aside');
+    }
+  }
+
+  async flush(): Promise<void> {
+    await Promise.allSettled(this.puts);
+    const folders = [...this.unsynced];
+    this.unsynced.clear();
+    try {
+      await Promise.all(folders.map((folder) => syncDirectory(folder)));
+    } catch (error) {
+      for (const folder of folders) this.unsynced.add(folder);
+      throw diskError(error, 'syncing the folders of chunks');
+    }
+  }
+
+  private async store(id: ChunkId, bytes: Uint8Array, durable: boolean): Promise<void> {
+    const temporary = join(this.folders.temporary, `${this.writer}${this.written++}`);
+    try {
+      const descriptor = await openFile(temporary, 'wx', 0o600);
+      try {
+        for (let at = 0; at < bytes.length; ) {
+          at += (await writeFile(descriptor, bytes, at, bytes.length - at)).bytesWritten;
+        }
+        if (durable) await syncFile(descriptor);
+      } finally {
+        await closeFile(descriptor);
+      }
+      await renameFile(temporary, this.path(id));
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    }
+    if (durable) this.unsynced.add(dirname(this.path(id)));
+  }
+
+  private path(id: ChunkId): string {
+    return join(this.folders.chunks, id.slice(0, 2), id.slice(2));
+  }
+}
+
+async function readWhole(descriptor: number): Promise<Uint8Array> {
+  const { size } = fstatSync(descriptor);
+  const bytes = Buffer.allocUnsafeSlow(size);
+  let at = 0;
+  while (at < size) {
+    const { bytesRead } = await readFile(descriptor, bytes, at, size - at, at);
+    if (bytesRead === 0) break;
+    at += bytesRead;
+  }
+  return bytes.subarray(0, at);
+}

@@ -1,0 +1,103 @@
+import type { Database, Table, Write } from '../../store/index.js';
+
+/** What one row holds in memory beside its value, roughly. */
+const ROW_BYTES = 160;
+
+/** Rows of one table that are readable at once and reach the database in batches, off this thread. */
+export class Overlay {
+  private readonly database: Database;
+  private readonly name: string;
+  private readonly table: Table;
+  private waiting = new Map<string, Uint8Array | undefined>();
+  private committing: Map<string, Uint8Array | undefined> | undefined;
+  private running: Promise<void> | undefined;
+  /** Bytes in memory that wait for the next batch. */
+  waitingBytes = 0;
+  /** Rows that are in the database without what waits, and the balance of what waits. */
+  private balance = 0;
+
+  constructor(database: Database, table: string) {
+    this.database = database;
+    this.name = table;
+    this.table = database.table(table);
+  }
+
+  /** Valid until the next write on this thread where the row comes from the database; undefined when absent. */
+  get(key: string): { value: Uint8Array; shared: boolean } | undefined {
+    for (const rows of [this.waiting, this.committing]) {
+      if (rows === undefined || rows.size === 0) continue;
+      const value = rows.get(key);
+      if (value !== undefined) return { value, shared: false };
+      if (rows.has(key)) return undefined;
+    }
+    const value = this.table.get(key);
+    return value === undefined ? undefined : { value, shared: true };
+  }
+
+  has(key: string): boolean {
+    if (this.waiting.has(key)) return this.waiting.get(key) !== undefined;
+    if (this.committing?.has(key)) return this.committing.get(key) !== undefined;
+    return this.table.has(key);
+  }
+
+  /** Rows, counted without those that wait to be removed or added twice. */
+  get count(): number {
+    return Math.max(0, this.table.count() + this.balance);
+  }
+
+  /** @param value is kept as it is */
+  put(key: string, value: Uint8Array): void {
+    if (!this.has(key)) this.balance++;
+    this.waiting.set(key, value);
+    this.waitingBytes += value.length + ROW_BYTES;
+  }
+
+  remove(key: string): void {
+    if (this.has(key)) this.balance--;
+    this.waiting.set(key, undefined);
+    this.waitingBytes += ROW_BYTES;
+  }
+
+  /** Resolves when everything put so far is in the database. After a failure it waits for the next call.
+   *  @throws WormholeError `full` */
+  commit(): Promise<void> {
+    const running = this.running;
+    if (running !== undefined) return running.catch(() => {}).then(() => this.commit());
+    if (this.waiting.size === 0) return Promise.resolve();
+    this.running = this.commitBatch().finally(() => {
+      this.running = undefined;
+    });
+    return this.running;
+  }
+
+  /** Resolves when everything put so far survives a power cut. */
+  async flush(): Promise<void> {
+    await this.commit();
+    await this.database.flush();
+  }
+
+  private async commitBatch(): Promise<void> {
+    const batch = this.waiting;
+    const { waitingBytes, balance } = this;
+    this.committing = batch;
+    this.waiting = new Map();
+    this.waitingBytes = 0;
+    try {
+      await this.database.write(writesOf(this.name, batch));
+      this.database.refresh();
+      this.balance -= balance;
+    } catch (error) {
+      for (const [key, value] of batch) if (!this.waiting.has(key)) this.waiting.set(key, value);
+      this.waitingBytes += waitingBytes;
+      throw error;
+    } finally {
+      this.committing = undefined;
+    }
+  }
+}
+
+function writesOf(table: string, rows: Map<string, Uint8Array | undefined>): Write[] {
+  const writes: Write[] = [];
+  for (const [key, value] of rows) writes.push(value === undefined ? { table, key } : { table, key, value });
+  return writes;
+}

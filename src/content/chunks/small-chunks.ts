@@ -1,0 +1,104 @@
+import { isSha256, LIMITS, type Log, sha256 } from '../../base/index.js';
+import type { Database, RecordLog } from '../../store/index.js';
+import type { Answer } from '../answer.js';
+import type { ChunkId } from '../content.js';
+import type { Chunks } from './chunks.js';
+import { Overlay } from './overlay.js';
+
+const SMALL_TABLE = 'content.small';
+const DAMAGED_TABLE = 'content.damaged';
+/** A record of the log: the id, then the bytes. */
+const ID_BYTES = 32;
+
+/**
+ * Small chunks, in the database. A durable one is appended to a log first, by one write() on this thread, and
+ * is readable from memory at once; batches move what was appended to the database, and the log lets go of it.
+ */
+export class SmallChunks implements Chunks {
+  private readonly log: RecordLog;
+  private readonly rows: Overlay;
+  private readonly damaged: Overlay;
+  /** Something that no record of the log holds waits for the next batch. */
+  private unlogged = false;
+
+  constructor(options: { database: Database; log: RecordLog }) {
+    this.log = options.log;
+    this.rows = new Overlay(options.database, SMALL_TABLE);
+    this.damaged = new Overlay(options.database, DAMAGED_TABLE);
+  }
+
+  /** Takes up what an earlier process appended and did not move. To be called once, before anything else. */
+  recover(log: Log): void {
+    for (const { number, record } of this.log.read(this.log.first)) {
+      const bytes = record.subarray(ID_BYTES);
+      const id = Buffer.from(record.subarray(0, ID_BYTES)).toString('hex');
+      if (isSha256(id) && sha256(bytes) === id) this.rows.put(id, Buffer.from(bytes));
+      else log.error('a record of the content log is not the chunk it says it is', { number, id });
+    }
+  }
+
+  get count(): number {
+    return this.rows.count;
+  }
+
+  has(id: ChunkId): boolean {
+    return this.rows.has(id);
+  }
+
+  get(id: ChunkId): Uint8Array | undefined {
+    const row = this.rows.get(id);
+    if (row === undefined) return undefined;
+    return row.shared ? Buffer.from(row.value) : row.value;
+  }
+
+  put(id: ChunkId, bytes: Uint8Array, options: { durable: boolean }): Answer<void> {
+    if (options.durable) {
+      const record = Buffer.allocUnsafe(ID_BYTES + bytes.length);
+      record.write(id, 0, 'hex');
+      record.set(bytes, ID_BYTES);
+      this.log.append(record);
+      this.rows.put(id, record.subarray(ID_BYTES));
+    } else {
+      this.rows.put(id, bytes);
+      this.unlogged = true;
+    }
+    // Writers wait only when the database falls far behind.
+    if (this.rows.waitingBytes > LIMITS.smallPendingBytesMax) return this.rows.commit();
+  }
+
+  remove(id: ChunkId): void {
+    this.rows.remove(id);
+    this.unlogged = true;
+  }
+
+  setAside(id: ChunkId): void {
+    const bytes = this.get(id);
+    if (bytes === undefined) return;
+    this.damaged.put(id, bytes);
+    this.remove(id);
+  }
+
+  /** True when a batch is worth its commit now. */
+  get batchReady(): boolean {
+    return this.rows.waitingBytes >= LIMITS.smallBatchBytes;
+  }
+
+  /** Moves everything appended so far to the database and lets go of its records. */
+  async move(): Promise<void> {
+    const upTo = this.log.next;
+    this.unlogged = false;
+    try {
+      await this.damaged.commit();
+      await this.rows.flush();
+    } catch (error) {
+      this.unlogged = true;
+      throw error;
+    }
+    if (this.log.first < upTo) await this.log.dropBefore(upTo);
+  }
+
+  async flush(): Promise<void> {
+    if (this.unlogged) await this.move();
+    else await this.log.sync();
+  }
+}

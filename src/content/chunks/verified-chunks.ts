@@ -1,0 +1,98 @@
+import { LIMITS, type Log, sha256, sha256InBackground, WormholeError } from '../../base/index.js';
+import { type Answer, then } from '../answer.js';
+import type { ChunkId } from '../content.js';
+import type { Chunks, Counter } from './chunks.js';
+
+/**
+ * The one gate: nothing passes into the store, or out of it to a reader, that does not hash to its id. A rotten
+ * chunk is set aside and from then on absent, so that whoever asked fetches it from elsewhere.
+ */
+export class VerifiedChunks implements Chunks {
+  private readonly chunks: Chunks;
+  private readonly counter: Counter;
+  private readonly log: Log;
+  /** Ids of chunks that were found rotten here and not stored again since, the latest of them. */
+  private readonly rotten = new Set<ChunkId>();
+
+  constructor(chunks: Chunks, counter: Counter, log: Log) {
+    this.chunks = chunks;
+    this.counter = counter;
+    this.log = log;
+  }
+
+  has(id: ChunkId): boolean {
+    return this.chunks.has(id);
+  }
+
+  get(id: ChunkId): Answer<Uint8Array | undefined> {
+    return then(this.chunks.get(id), (bytes) => {
+      if (bytes === undefined) return undefined;
+      return then(hashes(bytes, id), (right) => (right ? bytes : this.quarantine(id, bytes.length)));
+    });
+  }
+
+  /** @throws WormholeError `corrupt` when the bytes do not hash to the id */
+  put(id: ChunkId, bytes: Uint8Array, options: { durable: boolean }): Answer<void> {
+    return then(hashes(bytes, id), (right) => {
+      if (!right)
+        throw new WormholeError('corrupt', `these bytes are not the chunk ${id}; they were refused`);
+      return this.store(id, bytes, options, this.chunks.has(id));
+    });
+  }
+
+  /** Stores a small chunk under the id that its bytes hash to here and now. */
+  add(bytes: Uint8Array): { id: ChunkId; isNew: boolean; stored: Answer<void> } {
+    const id = sha256(bytes);
+    // What lies here under this id may have rotted; equal bytes are the only ones that need not be written.
+    const present = this.chunks.get(id);
+    if (present !== undefined && !(present instanceof Promise) && Buffer.compare(present, bytes) === 0) {
+      return { id, isNew: false, stored: undefined };
+    }
+    return { id, isNew: true, stored: this.store(id, bytes, { durable: true }, present !== undefined) };
+  }
+
+  /** True when the chunk was here and rotten, and has not been replaced yet. */
+  wasRotten(id: ChunkId): boolean {
+    return this.rotten.has(id);
+  }
+
+  remove(id: ChunkId): Answer<void> {
+    return this.chunks.remove(id);
+  }
+
+  setAside(id: ChunkId): Answer<void> {
+    return this.chunks.setAside(id);
+  }
+
+  flush(): Promise<void> {
+    return this.chunks.flush();
+  }
+
+  private store(
+    id: ChunkId,
+    bytes: Uint8Array,
+    options: { durable: boolean },
+    present: boolean,
+  ): Answer<void> {
+    return then(this.chunks.put(id, bytes, options), () => {
+      this.rotten.delete(id);
+      if (!present) this.counter.add(1, bytes.length);
+    });
+  }
+
+  private quarantine(id: ChunkId, bytes: number): Answer<undefined> {
+    this.log.error('a stored chunk does not hash to its id; it is set aside', { id, bytes });
+    this.counter.add(-1, -bytes);
+    this.rotten.add(id);
+    if (this.rotten.size > ROTTEN_MAX) this.rotten.delete(this.rotten.values().next().value ?? '');
+    return then(this.chunks.setAside(id), () => undefined);
+  }
+}
+
+const ROTTEN_MAX = 10_000;
+
+/** Whether bytes are what an id names; computed off this thread where that is worth it. */
+export function hashes(bytes: Uint8Array, id: ChunkId): Answer<boolean> {
+  if (bytes.length <= LIMITS.smallFileBytesMax) return sha256(bytes) === id;
+  return sha256InBackground(bytes).then((hash) => hash === id);
+}

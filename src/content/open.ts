@@ -1,0 +1,181 @@
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Clock, LIMITS, type Log, systemClock } from '../base/index.js';
+import { type Database, openRecordLog, type RecordLog } from '../store/index.js';
+import { Evictable } from './cache/evictable.js';
+import { chunkMemory } from './cache/memory.js';
+import { Space } from './cache/space.js';
+import { CombinedChunks } from './chunks/combined-chunks.js';
+import { chunkFolders, FileChunks, prepareChunkFolders } from './chunks/file-chunks.js';
+import { SmallChunks } from './chunks/small-chunks.js';
+import { VerifiedChunks } from './chunks/verified-chunks.js';
+import type { ChunkSource, ContentId, ContentStore, Recovered } from './content.js';
+import { Publisher } from './publishing/publisher.js';
+import { ChunkReader } from './reading/chunk-reader.js';
+import { Layouts } from './reading/layouts.js';
+import { ReadAheadBudget } from './reading/read-ahead.js';
+import { WriteBehind } from './reading/write-behind.js';
+import type { StagingGround } from './staging/large-staging.js';
+import { Settlement } from './staging/settlement.js';
+import { StagedContent } from './staging/staged-content.js';
+import { filesOf, StagingLog } from './staging/staging-log.js';
+import { LocalContentStore, type Parts } from './store.js';
+import { Storing } from './storing.js';
+import { Totals } from './totals.js';
+
+export interface ContentStoreOptions {
+  /** The store's own folder; made if it is missing. */
+  folder: string;
+  /** Its tables begin with `content.`. It must stay open until the store is closed. */
+  database: Database;
+  log: Log;
+  clock?: Clock;
+  /** Where to fetch from; may also be set later, by `useSource`. */
+  source?: ChunkSource;
+  /** Resolves when every name that was told to the tree so far survives a power cut. What was staged is let go
+   *  only then; without it, as soon as its chunks are durable. */
+  namesDurable?: () => Promise<void>;
+  limits?: {
+    /** Bytes that chunks may take which this pod need not hold. */
+    cacheBytes?: number;
+    /** Free disk space below which nothing new is accepted, in bytes. */
+    freeFloorBytes?: number;
+    /** Disk space held back, in bytes. */
+    reserveBytes?: number;
+  };
+}
+
+const CACHE_BYTES_DEFAULT = 20_000_000_000;
+
+/**
+ * Opens the contents in a folder, or makes it: takes up what an earlier process left and clears away what it left
+ * half done.
+ * @throws WormholeError `io` | `full` | `newer-format`
+ */
+export async function openContentStore(options: ContentStoreOptions): Promise<ContentStore> {
+  const { folder, log } = options;
+  const staging = join(folder, 'staging');
+  mkdirSync(staging, { recursive: true });
+  const folders = chunkFolders(folder);
+  await prepareChunkFolders(folders);
+  const chunkLog = await openLog(join(folder, 'content-log'), log);
+  const recordLog = await openLog(join(folder, 'staging-log'), log);
+  const space = new Space({
+    folder,
+    reserve: join(folder, 'reserve'),
+    floorBytes: options.limits?.freeFloorBytes ?? LIMITS.freeFloorBytes,
+    reserveBytes: options.limits?.reserveBytes ?? LIMITS.reserveBytes,
+  });
+  const stagingLog = new StagingLog(recordLog, space);
+  const parts = assemble(options, {
+    chunkLog,
+    ground: { folder: staging, log: stagingLog, space, unhardened: new Map() },
+  });
+  parts.closeLogs = async () => {
+    await Promise.all([chunkLog.close(), recordLog.close()]);
+  };
+  parts.small.recover(log);
+  if (options.source !== undefined) parts.reader.useSource(options.source);
+  const found = recover(parts, log);
+  return new LocalContentStore(parts, found, await parts.totals.begin());
+}
+
+function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; ground: StagingGround }): Parts {
+  const { database, folder, log } = options;
+  const clock = options.clock ?? systemClock;
+  const { ground } = made;
+  const folders = chunkFolders(folder);
+  const totals = new Totals(database);
+  const small = new SmallChunks({ database, log: made.chunkLog });
+  const files = new FileChunks(folders, 'm');
+  const chunks = new VerifiedChunks(new CombinedChunks(small, files), totals, log);
+  const evictable = new Evictable({
+    database,
+    bytesMax: options.limits?.cacheBytes ?? CACHE_BYTES_DEFAULT,
+    remove: async (id, length) => {
+      // A small one goes at once, so that storing it anew comes after.
+      const removed = chunks.remove(id);
+      totals.add(-1, -length);
+      await removed;
+    },
+    log,
+  });
+  const storing = new Storing({ chunks, files, evictable, space: ground.space });
+  const memory = chunkMemory();
+  const writeBehind = new WriteBehind((id, bytes, how) => storing.put(id, bytes, how), log);
+  const reader = new ChunkReader({ memory, chunks, evictable, writeBehind, log });
+  const layouts = new Layouts(reader);
+  const isLocal = (id: string) => chunks.has(id);
+  const reading = { reader, layouts, budget: new ReadAheadBudget(), isLocal };
+  const publisher = new Publisher({ folders, reader, chunks, evictable, counter: totals, log });
+  const settlement = new Settlement({
+    clock,
+    log,
+    delayMs: LIMITS.stagingSettleMs,
+    durable: async () => {
+      await chunks.flush();
+      await options.namesDurable?.();
+    },
+  });
+  const workshop = { reading, memory, chunks, evictable, ground, publisher, settlement };
+  const parts = { ...workshop, small, reader, layouts, writeBehind, storing, totals, clock, log };
+  return { ...parts, chunkFolder: folders.chunks, closeLogs: async () => {} };
+}
+
+/** Opens a log; a damaged one is set aside whole, so that what follows is stored safely. */
+async function openLog(folder: string, log: Log): Promise<RecordLog> {
+  const opened = await openRecordLog(folder);
+  const { damagedAt } = opened.condition;
+  if (damagedAt === undefined) return opened.log;
+  log.error('a log of the content store is damaged: what was written after the damage is lost here', {
+    folder,
+    ...damagedAt,
+  });
+  const whole = [...opened.log.read(opened.log.first)].map(({ record }) => Buffer.from(record));
+  await opened.log.close();
+  await rename(folder, await freeName(`${folder}.damaged`));
+  const fresh = await openRecordLog(folder);
+  for (const record of whole) fresh.log.append(record);
+  await fresh.log.sync();
+  return fresh.log;
+}
+
+async function freeName(path: string): Promise<string> {
+  const taken = new Set(readdirSync(join(path, '..')).map((name) => join(path, '..', name)));
+  for (let i = 1; ; i++) if (!taken.has(`${path}.${i}`)) return `${path}.${i}`;
+}
+
+/** Takes up what was staged, the latest of each key, and removes staging files that nothing names. */
+function recover(parts: Parts, log: Log): Recovered[] {
+  const { log: stagingLog, folder } = parts.ground;
+  const latest = new Map<string, number>();
+  for (const [id, { key }] of stagingLog.left) latest.set(key, Math.max(id, latest.get(key) ?? 0));
+  const found: Recovered[] = [];
+  const needed = new Set<string>();
+  for (const [id, entry] of stagingLog.left) {
+    const superseded = latest.get(entry.key) !== id;
+    const there = entry.small === undefined || isThere(parts, entry.small.content);
+    const survived = superseded || !there ? undefined : stagingLog.surviving(id, entry, folder);
+    if (survived === undefined) {
+      stagingLog.append({ type: 'end', id });
+      if (!superseded) log.warn('a file that was being written did not survive', { key: entry.key });
+      continue;
+    }
+    for (const file of filesOf(survived)) needed.add(`${id}.${file}`);
+    try {
+      found.push({ key: entry.key, content: StagedContent.recover(parts, id, survived) });
+    } catch (error) {
+      log.error('a file that was being written stays staged; it is tried again at the next start', {
+        key: entry.key,
+        error,
+      });
+    }
+  }
+  for (const name of readdirSync(folder)) if (!needed.has(name)) rmSync(join(folder, name), { force: true });
+  return found;
+}
+
+function isThere(parts: Parts, content: ContentId): boolean {
+  return content === '' || parts.chunks.has(content.slice(1));
+}

@@ -1,0 +1,98 @@
+import { WormholeError } from '../../base/index.js';
+import { type Answer, then } from '../answer.js';
+import type { ContentId } from '../content.js';
+import type { Layout } from '../layout.js';
+import type { ChunkReader } from './chunk-reader.js';
+import type { Layouts } from './layouts.js';
+import { ReadAhead, type ReadAheadBudget } from './read-ahead.js';
+
+export interface Reading {
+  reader: ChunkReader;
+  layouts: Layouts;
+  budget: ReadAheadBudget;
+  isLocal(id: string): boolean;
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** A content as it was published, for one reader: slices of its chunks, with read-ahead. */
+export class PublishedContent {
+  readonly content: ContentId;
+  readonly size: number;
+  private readonly reading: Reading;
+  private readonly closing = new AbortController();
+  private readonly ahead: ReadAhead;
+  private layout: Layout | undefined;
+
+  constructor(content: ContentId, size: number, reading: Reading) {
+    this.content = content;
+    this.size = size;
+    this.reading = reading;
+    this.ahead = new ReadAhead(reading.reader, reading.budget, reading.isLocal, this.closing.signal);
+  }
+
+  /** Bytes at an offset, shorter only at the end; a view into a chunk where one chunk has them all.
+   *  @throws WormholeError `unreachable` | `corrupt` | `io` | `interrupted` */
+  read(offset: number, length: number, signal?: AbortSignal): Answer<Uint8Array> {
+    const end = Math.min(offset + length, this.size);
+    if (offset >= end) return NOTHING;
+    return then(this.loadLayout(signal), (layout) => this.readFrom(layout, offset, end, signal));
+  }
+
+  /** @throws WormholeError `corrupt` when the content does not have the size it is said to have */
+  loadLayout(signal?: AbortSignal): Answer<Layout> {
+    if (this.layout !== undefined) return this.layout;
+    return then(this.reading.layouts.get(this.content, this.size, signal), (layout) => {
+      this.layout = layout;
+      return layout;
+    });
+  }
+
+  /** Stops reading ahead. */
+  close(): void {
+    this.closing.abort();
+  }
+
+  private readFrom(layout: Layout, offset: number, end: number, signal?: AbortSignal): Answer<Uint8Array> {
+    const first = layout.find(offset);
+    const last = end <= layout.end(first) ? first : layout.find(end - 1);
+    if (first === last) {
+      const slice = this.slice(layout, first, offset, end, signal);
+      this.ahead.note(layout, offset, end, last);
+      return slice;
+    }
+    const slices: Answer<Uint8Array>[] = [];
+    for (let i = first; i <= last; i++) {
+      const from = Math.max(offset, layout.start(i));
+      try {
+        slices.push(this.slice(layout, i, from, Math.min(end, layout.end(i)), signal));
+      } catch (error) {
+        // Among the others, so that none of them fails unheard.
+        slices.push(Promise.reject(error));
+      }
+    }
+    this.ahead.note(layout, offset, end, last);
+    if (slices.every((slice) => slice instanceof Uint8Array)) return Buffer.concat(slices);
+    return Promise.all(slices).then((parts) => Buffer.concat(parts));
+  }
+
+  private slice(
+    layout: Layout,
+    index: number,
+    offset: number,
+    end: number,
+    signal: AbortSignal | undefined,
+  ): Answer<Uint8Array> {
+    const { id, length } = layout.entry(index);
+    if (id === '') return Buffer.alloc(end - offset);
+    const start = layout.start(index);
+    return then(this.reading.reader.read(id, { urgent: true, signal }), (bytes) => {
+      if (bytes.length !== length) throw wrongLength(id, bytes.length, length);
+      return bytes.subarray(offset - start, end - start);
+    });
+  }
+}
+
+function wrongLength(id: string, is: number, said: number): WormholeError {
+  return new WormholeError('corrupt', `chunk ${id} has ${is} bytes where its file says ${said}`);
+}

@@ -1,0 +1,343 @@
+import { join } from 'node:path';
+import { LIMITS } from '../../base/index.js';
+import { type Answer, then } from '../answer.js';
+import type { Space } from '../cache/space.js';
+import type { PublishedContent } from '../reading/published-content.js';
+import { type Change, type StagedEntry, StagedShape } from './staged-state.js';
+import { all, StagingFile } from './staging-file.js';
+import type { StagingLog } from './staging-log.js';
+
+/** What large staging works with. */
+export interface StagingGround {
+  /** Folder of the staging files. */
+  folder: string;
+  log: StagingLog;
+  space: Space;
+  /** What was recorded and is not yet safe from a power cut, with the number of rounds it has waited. */
+  unhardened: Map<LargeStaging, number>;
+}
+
+/** What is published: a consistent snapshot, in files that nothing is written to meanwhile. */
+export interface Draft {
+  shape: StagedShape;
+  files: { number: number; path: string }[];
+}
+
+/** Neighbouring writes are recorded as one; a list of changes this long is recorded early. */
+const CHANGES_MAX = 1024;
+
+/**
+ * A file being written whose bytes do not fit in memory: sparse staging files over the content it had. While a
+ * publication reads the files, writes go to a fresh one over them.
+ */
+export class LargeStaging {
+  readonly id: number;
+  readonly shape: StagedShape;
+  base: PublishedContent;
+  private key: string;
+  private readonly ground: StagingGround;
+  private readonly files = new Map<number, StagingFile>();
+  private readonly frozen = new Set<number>();
+  /** Taken in by a publication, and kept until its name is durable. */
+  private readonly retired = new Map<number, StagingFile>();
+  private rebases = 0;
+  private syncs: Promise<void> = Promise.resolve();
+  private nextFile = 0;
+  /** Changes that the log does not have yet. */
+  private changes: Change[] = [];
+  private recorded = false;
+  private changed = false;
+  private closed = false;
+  /** Of the content being published, how much was not cut away meanwhile. */
+  private visibleOfDraft = 0;
+  private claimedBytes = 0;
+  private writing = 0;
+  /** Writes and cuts that wait for the barrier. */
+  private waiting = 0;
+  private readonly idle: (() => void)[] = [];
+  /** Set while a cut or the start of a publication waits for, or keeps out, writes. */
+  private barrier: Promise<void> | undefined;
+
+  constructor(
+    ground: StagingGround,
+    key: string,
+    base: PublishedContent,
+    found?: { id: number; entry: StagedEntry },
+  ) {
+    this.ground = ground;
+    this.key = key;
+    this.base = base;
+    this.id = found?.id ?? ground.log.nextId();
+    this.shape = found?.entry.durable ?? new StagedShape(base.content, base.size);
+    if (found !== undefined) this.takeUp(found.entry);
+  }
+
+  get size(): number {
+    return this.shape.size;
+  }
+
+  get dirty(): boolean {
+    return this.changed || this.writing > 0 || this.waiting > 0;
+  }
+
+  read(offset: number, length: number, signal?: AbortSignal): Answer<Uint8Array> {
+    const end = Math.min(offset + length, this.size);
+    if (offset >= end) return new Uint8Array(0);
+    const whole = this.partAt(offset, end);
+    if (whole.end === end && whole.from === 'base') return this.base.read(offset, end - offset, signal);
+    const target = Buffer.alloc(end - offset);
+    const parts: Answer<void>[] = [];
+    for (let at = offset; at < end; ) {
+      const part = this.partAt(at, end);
+      const into = target.subarray(at - offset, part.end - offset);
+      if (part.from === 'base') {
+        parts.push(then(this.base.read(at, into.length, signal), (bytes) => void into.set(bytes)));
+      } else if (part.from !== 'zeros') parts.push(part.from.read(at, into));
+      at = part.end;
+    }
+    return then(all(parts), () => target);
+  }
+
+  write(offset: number, data: Uint8Array): Answer<void> {
+    if (this.barrier !== undefined) {
+      const copy = Buffer.from(data);
+      this.waiting++;
+      return this.barrier.finally(() => this.waiting--).then(() => this.write(offset, copy));
+    }
+    const end = offset + data.length;
+    const { number, file } = this.current();
+    const covered = this.shape.ranges.at(offset, end);
+    if (covered.end < end || covered.file !== number) this.claim(data.length);
+    const written = file.write(offset, data);
+    if (!(written instanceof Promise)) return this.note({ write: { start: offset, end, file: number } });
+    this.writing++;
+    return written
+      .then(() => this.note({ write: { start: offset, end, file: number } }))
+      .finally(() => this.wrote());
+  }
+
+  truncate(size: number): Answer<void> {
+    if (this.barrier === undefined && this.writing === 0) return this.cut(size);
+    this.waiting++;
+    return this.alone(async () => this.cut(size)).finally(() => this.waiting--);
+  }
+
+  /** Records what was staged, so that it survives the death of the process. @throws WormholeError `full` | `io` */
+  save(): void {
+    const { log } = this.ground;
+    if (this.changes.length === 0) return;
+    if (!this.recorded) {
+      const durable = new StagedShape(this.shape.base, this.shape.baseSize);
+      log.append({ type: 'begin', id: this.id, key: this.key, durable, after: this.changes });
+      this.recorded = true;
+    } else log.append({ type: 'changes', id: this.id, changes: this.changes });
+    this.changes = [];
+    this.unhardened();
+  }
+
+  /** Makes what was staged survive a power cut. @throws WormholeError `full` | `io` */
+  sync(): Promise<void> {
+    this.syncs = this.syncs.catch(() => {}).then(() => this.syncOnce());
+    return this.syncs;
+  }
+
+  rekey(key: string): void {
+    this.key = key;
+    if (this.recorded) this.ground.log.append({ type: 'key', id: this.id, key });
+  }
+
+  /** A snapshot for a publication; later writes go elsewhere, or wait where there are too many files already. */
+  freeze(): Promise<Draft> {
+    return this.alone(async () => {
+      this.save();
+      for (const number of this.files.keys()) this.frozen.add(number);
+      this.changed = false;
+      this.visibleOfDraft = this.size;
+      const files = [...this.files].map(([number, file]) => ({ number, path: file.path }));
+      return { shape: this.shape.copy(), files };
+    });
+  }
+
+  /** True when writes have to wait until a publication is over. */
+  get crowded(): boolean {
+    return this.frozen.size >= LIMITS.stagingFilesMax;
+  }
+
+  /** Resolves when the barrier that `work` needs is down and its turn is over; writes wait meanwhile. */
+  async alone<T>(work: () => Promise<T>): Promise<T> {
+    while (this.barrier !== undefined) await this.barrier;
+    let lower = () => {};
+    this.barrier = new Promise((resolve) => {
+      lower = resolve;
+    });
+    try {
+      while (this.writing > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
+      return await work();
+    } finally {
+      this.barrier = undefined;
+      lower();
+    }
+  }
+
+  /** The draft failed to be published: its files take writes again. */
+  thaw(): void {
+    this.frozen.clear();
+    this.changed = true;
+  }
+
+  /** The draft is published as `base`. @returns what to call when nothing can ever need the draft again */
+  rebase(base: PublishedContent): () => void {
+    const { content, size } = base;
+    const files = [...this.frozen];
+    this.frozen.clear();
+    for (const number of files) {
+      this.retired.set(number, this.files.get(number) as StagingFile);
+      this.files.delete(number);
+    }
+    this.base.close();
+    this.base = base;
+    this.shape.apply({ rebase: { content, size, visible: this.visibleOfDraft, files } });
+    const rebase = ++this.rebases;
+    return () => {
+      if (rebase === this.rebases) this.recordRebase();
+    };
+  }
+
+  /** Closes the staging files; what is in them stays for a restart. */
+  close(): void {
+    this.closed = true;
+    this.ground.unhardened.delete(this);
+    for (const file of [...this.files.values(), ...this.retired.values()]) file.close();
+  }
+
+  /** Nothing can ever need what was staged: removes it. */
+  end(): void {
+    this.close();
+    if (this.recorded) this.ground.log.append({ type: 'end', id: this.id });
+    dropFiles(this.files);
+    dropFiles(this.retired);
+    this.ground.space.countDisk(-this.claimedBytes);
+    this.claimedBytes = 0;
+  }
+
+  private takeUp(entry: StagedEntry): void {
+    for (const change of entry.after) this.shape.apply(change);
+    for (const { file } of this.shape.ranges.list()) {
+      if (this.files.has(file)) continue;
+      this.files.set(file, new StagingFile(this.path(file), 'existing'));
+      this.nextFile = Math.max(this.nextFile, file + 1);
+    }
+    this.recorded = true;
+    this.changed = true;
+    this.unhardened();
+    this.claimedBytes = this.shape.ranges.bytes;
+    this.ground.space.countDisk(this.claimedBytes);
+  }
+
+  private async syncOnce(): Promise<void> {
+    const { log } = this.ground;
+    this.save();
+    this.ground.unhardened.delete(this);
+    if (!this.recorded) return;
+    try {
+      // What is recorded from here on is not part of what is made durable.
+      log.append({ type: 'mark', id: this.id });
+      await Promise.all([...this.files.values(), ...this.retired.values()].map((file) => file.sync()));
+      log.append({ type: 'durable', id: this.id });
+      await log.sync();
+    } catch (error) {
+      this.unhardened();
+      throw error;
+    }
+  }
+
+  private unhardened(): void {
+    if (!this.closed) this.ground.unhardened.set(this, 0);
+  }
+
+  /** What the log says stays true until the name of the new content is durable; now it is. */
+  private recordRebase(): void {
+    if (this.closed) return;
+    const { base: content, baseSize: size, visible } = this.shape;
+    this.save();
+    const files = [...this.retired.keys()];
+    this.ground.log.append({
+      type: 'changes',
+      id: this.id,
+      changes: [{ rebase: { content, size, visible, files } }],
+    });
+    this.unhardened();
+    dropFiles(this.retired);
+    if (this.frozen.size === 0) this.settleClaim();
+  }
+
+  private note(change: Change): void {
+    this.shape.apply(change);
+    this.changed = true;
+    const last = this.changes.at(-1);
+    if (last !== undefined && 'write' in last && 'write' in change && follows(last.write, change.write)) {
+      last.write.end = change.write.end;
+      return;
+    }
+    this.changes.push(change);
+    if (this.recorded && this.changes.length >= CHANGES_MAX) this.save();
+  }
+
+  private cut(size: number): void {
+    if (size < this.size) {
+      this.visibleOfDraft = Math.min(this.visibleOfDraft, size);
+      // What the log names must stay where it is: a restart compares the two.
+      if (!this.recorded) for (const file of this.files.values()) file.cut(size);
+    }
+    this.note({ cut: size });
+    if (this.frozen.size === 0) this.settleClaim();
+  }
+
+  private partAt(at: number, limit: number): { end: number; from: StagingFile | 'base' | 'zeros' } {
+    const { end, file } = this.shape.ranges.at(at, limit);
+    if (file !== undefined) return { end, from: this.files.get(file) as StagingFile };
+    if (at < this.shape.visible) return { end: Math.min(end, this.shape.visible), from: 'base' };
+    return { end, from: 'zeros' };
+  }
+
+  private current(): { number: number; file: StagingFile } {
+    for (const [number, file] of this.files) if (!this.frozen.has(number)) return { number, file };
+    const number = this.nextFile++;
+    const file = new StagingFile(this.path(number), 'create');
+    this.files.set(number, file);
+    return { number, file };
+  }
+
+  private path(file: number): string {
+    return join(this.ground.folder, `${this.id}.${file}`);
+  }
+
+  private claim(bytes: number): void {
+    this.ground.space.claimDisk(bytes);
+    this.claimedBytes += bytes;
+  }
+
+  /** Brings the claim down to what is really staged: it counts what was written twice, or cut, too high. */
+  private settleClaim(): void {
+    const bytes = Math.min(this.claimedBytes, this.shape.ranges.bytes);
+    this.ground.space.countDisk(bytes - this.claimedBytes);
+    this.claimedBytes = bytes;
+  }
+
+  private wrote(): void {
+    if (--this.writing > 0) return;
+    for (const wake of this.idle.splice(0)) wake();
+  }
+}
+
+function follows(before: { end: number; file: number }, after: { start: number; file: number }): boolean {
+  return before.end === after.start && before.file === after.file;
+}
+
+function dropFiles(files: Map<number, StagingFile>): void {
+  for (const file of files.values()) {
+    file.close();
+    file.remove();
+  }
+  files.clear();
+}

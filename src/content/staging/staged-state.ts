@@ -1,0 +1,228 @@
+import { decodeCbor, encodeCbor, WormholeError } from '../../base/index.js';
+import type { ContentId } from '../content.js';
+import { Ranges } from './ranges.js';
+
+/** One change of a staged file, in the order in which they happened. */
+export type Change =
+  | { write: { start: number; end: number; file: number } }
+  | { cut: number }
+  /** A publication took in everything in `files`; of the new base `visible` bytes still show. */
+  | { rebase: { content: ContentId; size: number; visible: number; files: number[] } };
+
+/** A file being written, as its staging files and the content below them make it up. */
+export class StagedShape {
+  /** The published content that shows where nothing was written. */
+  base: ContentId;
+  baseSize: number;
+  /** Bytes of the base, from its start, that were not cut away since. */
+  visible: number;
+  size: number;
+  readonly ranges: Ranges;
+
+  constructor(base: ContentId, baseSize: number, visible = baseSize, size = baseSize, ranges = new Ranges()) {
+    this.base = base;
+    this.baseSize = baseSize;
+    this.visible = visible;
+    this.size = size;
+    this.ranges = ranges;
+  }
+
+  copy(): StagedShape {
+    return new StagedShape(this.base, this.baseSize, this.visible, this.size, this.ranges.copy());
+  }
+
+  apply(change: Change): void {
+    if ('write' in change) {
+      const { start, end, file } = change.write;
+      this.ranges.set(start, end, file);
+      this.size = Math.max(this.size, end);
+    } else if ('cut' in change) {
+      this.ranges.cut(change.cut);
+      this.visible = Math.min(this.visible, change.cut);
+      this.size = change.cut;
+    } else {
+      const { content, size, visible, files } = change.rebase;
+      this.base = content;
+      this.baseSize = size;
+      this.visible = visible;
+      this.ranges.forget(new Set(files));
+    }
+  }
+}
+
+/** What the staging log holds. A record is the CBOR array [version, type, …]. */
+export type StagingRecord =
+  | { type: 'boot'; boot: string }
+  | { type: 'begin'; id: number; key: string; durable: StagedShape; after: Change[] }
+  | { type: 'small'; id: number; key: string; content: ContentId; size: number }
+  | { type: 'key'; id: number; key: string }
+  | { type: 'changes'; id: number; changes: Change[] }
+  /** The bytes of everything recorded before the last mark survive a power cut. */
+  | { type: 'mark'; id: number }
+  | { type: 'durable'; id: number }
+  | { type: 'end'; id: number };
+
+/** One staged file as the log tells it. */
+export interface StagedEntry {
+  key: string;
+  /** A small one is a chunk of the store already. */
+  small?: { content: ContentId; size: number };
+  /** What a power cut leaves, and what happened since. */
+  durable: StagedShape;
+  after: Change[];
+  /** How many of `after` came before the last mark. */
+  marked: number;
+}
+
+/** All staged files that the log's records leave behind; pure. */
+export class StagedEntries {
+  readonly entries = new Map<number, StagedEntry>();
+  /** The boot of the machine in which the last records were written. */
+  boot = '';
+  /** The highest id ever used. */
+  lastId = 0;
+
+  apply(record: StagingRecord): void {
+    if (record.type === 'boot') {
+      this.boot = record.boot;
+      return;
+    }
+    this.lastId = Math.max(this.lastId, record.id);
+    const entry = this.entries.get(record.id);
+    switch (record.type) {
+      case 'begin':
+        this.entries.set(record.id, {
+          key: record.key,
+          durable: record.durable,
+          after: [...record.after],
+          marked: 0,
+        });
+        break;
+      case 'small': {
+        const { key, content, size } = record;
+        this.entries.set(record.id, {
+          key,
+          small: { content, size },
+          durable: new StagedShape('', 0),
+          after: [],
+          marked: 0,
+        });
+        break;
+      }
+      case 'key':
+        if (entry !== undefined) entry.key = record.key;
+        break;
+      case 'changes':
+        entry?.after.push(...record.changes);
+        break;
+      case 'mark':
+        if (entry !== undefined) entry.marked = entry.after.length;
+        break;
+      case 'durable':
+        if (entry !== undefined) absorb(entry);
+        break;
+      case 'end':
+        this.entries.delete(record.id);
+        break;
+    }
+  }
+}
+
+function absorb(entry: StagedEntry): void {
+  for (const change of entry.after.splice(0, entry.marked)) entry.durable.apply(change);
+  entry.marked = 0;
+}
+
+const VERSION = 1;
+
+export function encodeStagingRecord(record: StagingRecord): Uint8Array {
+  return encodeCbor([VERSION, record.type, ...fieldsOf(record)]);
+}
+
+/** @throws WormholeError `newer-format` | `corrupt` (our own log frames each record with a hash) */
+export function decodeStagingRecord(bytes: Uint8Array): StagingRecord {
+  const [version, type, ...fields] = decodeCbor(bytes) as [number, StagingRecord['type'], ...unknown[]];
+  if (version > VERSION) {
+    throw new WormholeError(
+      'newer-format',
+      'files being written were staged by a newer Wormhole; update this one',
+    );
+  }
+  const record = recordOf(type, fields);
+  if (version !== VERSION || record === undefined) {
+    throw new WormholeError('corrupt', 'a record of files being written has an unknown shape');
+  }
+  return record;
+}
+
+function fieldsOf(record: StagingRecord): unknown[] {
+  switch (record.type) {
+    case 'boot':
+      return [record.boot];
+    case 'begin':
+      return [record.id, record.key, packShape(record.durable), record.after.map(packChange)];
+    case 'small':
+      return [record.id, record.key, record.content, record.size];
+    case 'key':
+      return [record.id, record.key];
+    case 'changes':
+      return [record.id, record.changes.map(packChange)];
+    case 'mark':
+    case 'durable':
+    case 'end':
+      return [record.id];
+  }
+}
+
+function recordOf(type: StagingRecord['type'], fields: unknown[]): StagingRecord | undefined {
+  const [id, second, third, fourth] = fields as [number, never, never, never];
+  switch (type) {
+    case 'boot':
+      return { type, boot: fields[0] as string };
+    case 'begin':
+      return { type, id, key: second, durable: unpackShape(third), after: unpackChanges(fourth) };
+    case 'small':
+      return { type, id, key: second, content: third, size: fourth };
+    case 'key':
+      return { type, id, key: second };
+    case 'changes':
+      return { type, id, changes: unpackChanges(second) };
+    case 'mark':
+    case 'durable':
+    case 'end':
+      return { type, id };
+    default:
+      return undefined;
+  }
+}
+
+type PackedChange = [number, number, number] | [number] | [string, number, number, number[]];
+/** A shape as plain values, for records and for other threads. */
+export type PackedShape = [string, number, number, number, number[]];
+
+function packChange(change: Change): PackedChange {
+  if ('write' in change) return [change.write.start, change.write.end, change.write.file];
+  if ('cut' in change) return [change.cut];
+  const { content, size, visible, files } = change.rebase;
+  return [content, size, visible, files];
+}
+
+function unpackChanges(packed: PackedChange[]): Change[] {
+  return packed.map((fields) => {
+    if (fields.length === 1) return { cut: fields[0] };
+    if (fields.length === 3) return { write: { start: fields[0], end: fields[1], file: fields[2] } };
+    const [content, size, visible, files] = fields;
+    return { rebase: { content, size, visible, files } };
+  });
+}
+
+export function packShape(shape: StagedShape): PackedShape {
+  const extents = shape.ranges.list().flatMap(({ start, end, file }) => [start, end, file]);
+  return [shape.base, shape.baseSize, shape.visible, shape.size, extents];
+}
+
+export function unpackShape([base, baseSize, visible, size, extents]: PackedShape): StagedShape {
+  const ranges = new Ranges();
+  for (let i = 0; i + 2 < extents.length; i += 3) ranges.set(extents[i]!, extents[i + 1]!, extents[i + 2]!);
+  return new StagedShape(base, baseSize, visible, size, ranges);
+}

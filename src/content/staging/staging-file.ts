@@ -1,0 +1,162 @@
+import {
+  closeSync,
+  fdatasync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  read,
+  readSync,
+  rmSync,
+  write,
+  writeSync,
+} from 'node:fs';
+import { promisify } from 'node:util';
+import { WormholeError } from '../../base/index.js';
+import { type Answer, then } from '../answer.js';
+import { diskError } from '../disk-error.js';
+
+const readInBackground = promisify(read);
+const writeInBackground = promisify(write);
+const syncInBackground = promisify(fdatasync);
+
+/** Up to this many bytes a system call on this thread is cheaper than handing it to another one. */
+const AT_ONCE_BYTES = 128 * 1024;
+
+/** A sparse file that holds written bytes at their own offsets. It is closed when its last use has ended. */
+export class StagingFile {
+  readonly path: string;
+  private readonly descriptor: number;
+  private uses = 1;
+  private closed = false;
+  private unsynced = false;
+  /** The kernel forgets what it could not write, so a sync that failed once must never be answered with success. */
+  private syncFailure: WormholeError | undefined;
+
+  /** @throws WormholeError `full` | `io` */
+  constructor(path: string, mode: 'create' | 'existing') {
+    this.path = path;
+    try {
+      this.descriptor = openSync(path, mode === 'create' ? 'wx+' : 'r+', 0o600);
+    } catch (error) {
+      throw diskError(error, 'staging a file');
+    }
+    this.unsynced = mode === 'existing';
+  }
+
+  /** Bytes from the start to the end of the file. */
+  get length(): number {
+    return fstatSync(this.descriptor).size;
+  }
+
+  /** Answered when the bytes are in the file; they may be reused as soon as this returns.
+   *  @throws WormholeError `full` | `io` */
+  write(offset: number, data: Uint8Array): Answer<void> {
+    this.unsynced = true;
+    if (data.length > AT_ONCE_BYTES) return this.writeLater(offset, Buffer.from(data));
+    try {
+      for (let at = 0; at < data.length; ) {
+        at += writeSync(this.descriptor, data, at, data.length - at, offset + at);
+      }
+    } catch (error) {
+      throw diskError(error, 'staging a file');
+    }
+  }
+
+  /** Fills `target` from an offset. @throws WormholeError `io` */
+  read(offset: number, target: Uint8Array): Answer<void> {
+    if (target.length > AT_ONCE_BYTES) return this.readLater(offset, target);
+    let at = 0;
+    try {
+      while (at < target.length) {
+        const count = readSync(this.descriptor, target, at, target.length - at, offset + at);
+        if (count === 0) throw tooShort(this.path);
+        at += count;
+      }
+    } catch (error) {
+      throw diskError(error, 'reading a staged file');
+    }
+  }
+
+  /** Gives space back; what lies at or after `size` is no longer needed. */
+  cut(size: number): void {
+    try {
+      if (this.length > size) ftruncateSync(this.descriptor, size);
+    } catch (error) {
+      throw diskError(error, 'cutting a staged file');
+    }
+  }
+
+  /** Resolves when what was written survives a power cut. @throws WormholeError `io` */
+  sync(): Answer<void> {
+    if (this.syncFailure !== undefined) throw this.syncFailure;
+    if (!this.unsynced) return;
+    this.unsynced = false;
+    return this.using(() => syncInBackground(this.descriptor)).catch((error) => {
+      this.syncFailure = diskError(error, 'syncing a staged file');
+      throw this.syncFailure;
+    });
+  }
+
+  /** No use begins after this. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.end();
+  }
+
+  remove(): void {
+    rmSync(this.path, { force: true });
+  }
+
+  private writeLater(offset: number, copy: Buffer): Promise<void> {
+    return this.using(async () => {
+      for (let at = 0; at < copy.length; ) {
+        at += (await writeInBackground(this.descriptor, copy, at, copy.length - at, offset + at))
+          .bytesWritten;
+      }
+    }).catch((error) => {
+      throw diskError(error, 'staging a file');
+    });
+  }
+
+  private readLater(offset: number, target: Uint8Array): Promise<void> {
+    return this.using(async () => {
+      for (let at = 0; at < target.length; ) {
+        const { bytesRead } = await readInBackground(
+          this.descriptor,
+          target,
+          at,
+          target.length - at,
+          offset + at,
+        );
+        if (bytesRead === 0) throw tooShort(this.path);
+        at += bytesRead;
+      }
+    }).catch((error) => {
+      throw diskError(error, 'reading a staged file');
+    });
+  }
+
+  private async using(work: () => Promise<void>): Promise<void> {
+    this.uses++;
+    try {
+      await work();
+    } finally {
+      this.end();
+    }
+  }
+
+  private end(): void {
+    if (--this.uses === 0) closeSync(this.descriptor);
+  }
+}
+
+function tooShort(path: string): WormholeError {
+  return new WormholeError('io', `the staging file ${path} is shorter than what was written to it`);
+}
+
+/** Joins answers of parts into one. */
+export function all(answers: Answer<void>[]): Answer<void> {
+  const promises = answers.filter((answer) => answer instanceof Promise);
+  return promises.length === 0 ? undefined : then(Promise.all(promises), () => {});
+}

@@ -1,0 +1,213 @@
+import { type Clock, LIMITS, type Log, WormholeError } from '../base/index.js';
+import type { SmallChunks } from './chunks/small-chunks.js';
+import type {
+  ChunkId,
+  ChunkRef,
+  ChunkSource,
+  ContentId,
+  ContentStore,
+  OpenContent,
+  Recovered,
+} from './content.js';
+import type { ChunkReader } from './reading/chunk-reader.js';
+import type { Layouts } from './reading/layouts.js';
+import type { WriteBehind } from './reading/write-behind.js';
+import { StagedContent, type Workshop } from './staging/staged-content.js';
+import type { Storing } from './storing.js';
+import type { Totals } from './totals.js';
+
+/** Everything a store is made of; see open.ts, which builds it. */
+export interface Parts extends Workshop {
+  small: SmallChunks;
+  reader: ChunkReader;
+  layouts: Layouts;
+  writeBehind: WriteBehind;
+  storing: Storing;
+  totals: Totals;
+  clock: Clock;
+  log: Log;
+  /** Closes what the store was built on. */
+  closeLogs(): Promise<void>;
+  chunkFolder: string;
+}
+
+/** What was recorded is synced after so many rounds of upkeep, unless it was published before. */
+const HARDEN_AFTER_ROUNDS = 2;
+
+export class LocalContentStore implements ContentStore {
+  private readonly parts: Parts;
+  private readonly closing = new AbortController();
+  private found: Recovered[];
+  private readonly background: Promise<void>[];
+
+  constructor(parts: Parts, found: Recovered[], options: { exact: boolean }) {
+    this.parts = parts;
+    this.found = found;
+    this.background = [this.upkeep()];
+    if (!options.exact) this.background.push(this.count());
+  }
+
+  open(key: string, content: ContentId, size: number): OpenContent {
+    this.check();
+    return new StagedContent(this.parts, key, content, size);
+  }
+
+  recovered(): Recovered[] {
+    const { found } = this;
+    this.found = [];
+    return found;
+  }
+
+  useSource(source: ChunkSource): void {
+    this.parts.reader.useSource(source);
+  }
+
+  has(id: ChunkId): boolean {
+    return this.parts.chunks.has(id) || this.parts.writeBehind.get(id) !== undefined;
+  }
+
+  async chunksOf(content: ContentId, size?: number): Promise<ChunkRef[]> {
+    if (content.startsWith('c') && size === undefined) {
+      const id = content.slice(1);
+      return [{ id, length: (await this.get(id))?.length ?? 0 }];
+    }
+    const layout = await this.parts.layouts.load(content, size ?? 0);
+    const refs = [...layout.manifests];
+    for (let i = 0; i < layout.count; i++) {
+      const ref = layout.entry(i);
+      if (ref.id !== '') refs.push(ref);
+    }
+    return refs;
+  }
+
+  async get(id: ChunkId): Promise<Uint8Array | undefined> {
+    const { memory, writeBehind, chunks } = this.parts;
+    return memory.get(id) ?? writeBehind.get(id) ?? (await chunks.get(id));
+  }
+
+  put(id: ChunkId, bytes: Uint8Array, options: { keep: boolean }): Promise<void> {
+    return this.parts.storing.put(id, bytes, options);
+  }
+
+  async keep(id: ChunkId): Promise<void> {
+    if (await this.parts.storing.keepPresent(id)) return;
+    const bytes = await this.parts.reader.read(id, { urgent: false, signal: this.closing.signal });
+    await this.parts.storing.put(id, bytes, { keep: true });
+  }
+
+  release(id: ChunkId): Promise<void> {
+    return this.parts.storing.release(id);
+  }
+
+  async flush(): Promise<void> {
+    await Promise.all([this.parts.chunks.flush(), this.parts.evictable.flush()]);
+  }
+
+  presence(content: ContentId): 'here' | 'partly' | 'cached' | 'remote' {
+    if (content === '') return 'here';
+    const layout = content.startsWith('c') ? undefined : this.parts.layouts.peek(content);
+    if (layout === undefined) return this.presenceOf([content.slice(1)], content.startsWith('m'));
+    return this.presenceOf(
+      idsOf(layout.count, layout.manifests, (i) => layout.entry(i)),
+      false,
+    );
+  }
+
+  usage(): { chunks: number; bytes: number; cachedBytes: number; stagedBytes: number; freeBytes: number } {
+    const { totals, evictable, ground } = this.parts;
+    return {
+      chunks: totals.chunks,
+      bytes: totals.bytes,
+      cachedBytes: evictable.bytes,
+      stagedBytes: ground.space.stagedBytes,
+      freeBytes: ground.space.freeBytes,
+    };
+  }
+
+  async close(): Promise<void> {
+    if (this.closing.signal.aborted) return;
+    this.closing.abort(new WormholeError('closed', 'the content store is closed'));
+    const { publisher, reader, writeBehind, settlement, small, evictable, totals, ground } = this.parts;
+    await publisher.close();
+    reader.close();
+    await Promise.all(this.background);
+    await writeBehind.idle();
+    await settlement.close();
+    await Promise.all([small.move(), evictable.close()]);
+    await totals.end();
+    ground.space.close();
+    await this.parts.closeLogs();
+  }
+
+  private presenceOf(ids: Iterable<ChunkId>, isPart: boolean): 'here' | 'partly' | 'cached' | 'remote' {
+    let here = 0;
+    let missing = 0;
+    let cached = false;
+    for (const id of ids) {
+      if (this.has(id)) here++;
+      else missing++;
+      cached ||= this.parts.evictable.has(id);
+      if (here > 0 && missing > 0) return 'partly';
+    }
+    if (missing > 0) return 'remote';
+    if (isPart) return 'partly';
+    return cached ? 'cached' : 'here';
+  }
+
+  /** Moves small chunks on, brings cache order and staged bytes to the disk; what fails is tried again. */
+  private async upkeep(): Promise<void> {
+    const { clock, log } = this.parts;
+    const { signal } = this.closing;
+    for (;;) {
+      await clock.sleep(LIMITS.contentUpkeepMs, signal).catch(() => {});
+      if (signal.aborted) return;
+      for (const task of this.upkeepTasks()) {
+        await task().catch((error) =>
+          log.warn('upkeep of the content store failed; trying again', { error }),
+        );
+      }
+    }
+  }
+
+  private upkeepTasks(): (() => Promise<unknown>)[] {
+    const { small, evictable, ground, log } = this.parts;
+    return [
+      () => small.move(),
+      () => evictable.save(),
+      () => hardenOld(ground.unhardened),
+      () => ground.log.sync(),
+      () => ground.log.compact(log),
+      async () => ground.space.refill(),
+    ];
+  }
+
+  private async count(): Promise<void> {
+    const { totals, chunkFolder, log } = this.parts;
+    await totals
+      .count(chunkFolder, this.closing.signal)
+      .catch((error) => log.warn('counting the chunks failed', { error }));
+  }
+
+  private check(): void {
+    if (this.closing.signal.aborted) throw new WormholeError('closed', 'the content store is closed');
+  }
+}
+
+function* idsOf(
+  count: number,
+  manifests: readonly ChunkRef[],
+  entry: (index: number) => ChunkRef,
+): Generator<ChunkId> {
+  for (const { id } of manifests) yield id;
+  for (let i = 0; i < count; i++) {
+    const { id } = entry(i);
+    if (id !== '') yield id;
+  }
+}
+
+async function hardenOld(unhardened: Workshop['ground']['unhardened']): Promise<void> {
+  for (const [staging, rounds] of unhardened) {
+    if (rounds >= HARDEN_AFTER_ROUNDS) await staging.sync();
+    else unhardened.set(staging, rounds + 1);
+  }
+}

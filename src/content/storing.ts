@@ -1,0 +1,87 @@
+import { LIMITS } from '../base/index.js';
+import type { Evictable } from './cache/evictable.js';
+import type { Space } from './cache/space.js';
+import type { FileChunks } from './chunks/file-chunks.js';
+import type { VerifiedChunks } from './chunks/verified-chunks.js';
+import type { ChunkId } from './content.js';
+
+export interface StoringOptions {
+  chunks: VerifiedChunks;
+  files: FileChunks;
+  evictable: Evictable;
+  space: Space;
+}
+
+/** How whole chunks come in and go: to be kept or to be evicted when space is short, never both. */
+export class Storing {
+  private readonly chunks: VerifiedChunks;
+  private readonly files: FileChunks;
+  private readonly evictable: Evictable;
+  private readonly space: Space;
+
+  constructor(options: StoringOptions) {
+    this.chunks = options.chunks;
+    this.files = options.files;
+    this.evictable = options.evictable;
+    this.space = options.space;
+  }
+
+  /** @throws WormholeError `corrupt` | `full` | `io` */
+  put(id: ChunkId, bytes: Uint8Array, options: { keep: boolean }): Promise<void> {
+    return options.keep ? this.putToKeep(id, bytes) : this.putToCache(id, bytes);
+  }
+
+  /** Makes a chunk that is here one to keep. @returns false when it is not here, or was rotten */
+  async keepPresent(id: ChunkId): Promise<boolean> {
+    await this.evictable.pin(id);
+    try {
+      if (!this.chunks.has(id)) return false;
+      if (!this.evictable.has(id)) return true;
+      // It was stored without a sync, and nobody has looked at it since perhaps.
+      const bytes = await this.chunks.get(id);
+      if (bytes === undefined) return false;
+      if (bytes.length > LIMITS.smallFileBytesMax) await this.files.harden(id);
+      this.evictable.release(id);
+      return true;
+    } finally {
+      this.evictable.unpin(id);
+    }
+  }
+
+  /** Makes a chunk evictable. */
+  async release(id: ChunkId): Promise<void> {
+    if (this.evictable.has(id)) return;
+    const bytes = await this.chunks.get(id);
+    if (bytes !== undefined) await this.evictable.add(id, bytes.length);
+  }
+
+  private async putToKeep(id: ChunkId, bytes: Uint8Array): Promise<void> {
+    await this.evictable.pin(id);
+    try {
+      if (!this.chunks.has(id) || this.evictable.has(id)) await this.chunks.put(id, bytes, { durable: true });
+      this.evictable.release(id);
+    } finally {
+      this.evictable.unpin(id);
+    }
+  }
+
+  /** Where there is no room even without what can be evicted, the chunk is not cached. */
+  private async putToCache(id: ChunkId, bytes: Uint8Array): Promise<void> {
+    if (this.chunks.has(id) || !this.evictable.admits(bytes.length)) return;
+    const missing = this.space.missing(bytes.length);
+    if (missing > 0) {
+      await this.evictable.shrink(missing);
+      if (this.space.missing(bytes.length) > 0) return;
+    }
+    await this.evictable.pin(id);
+    try {
+      await this.evictable.add(id, bytes.length);
+      await this.chunks.put(id, bytes, { durable: false });
+    } catch (error) {
+      this.evictable.release(id);
+      throw error;
+    } finally {
+      this.evictable.unpin(id);
+    }
+  }
+}
