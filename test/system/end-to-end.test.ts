@@ -89,7 +89,10 @@ test('cut off, both sides go on; healed, nothing is lost and all agree', { skip 
   await writeFile(a.path('to-rename.txt'), 'renamed on one side, edited on the other\n');
   await writeFile(a.path('to-delete.txt'), 'deleted on one side, edited on the other\n');
   await a.ok('sync', '--wait', '--timeout', '30s');
-  await eventually(() => assert.equal(readFileSync(b.path('to-delete.txt'), 'utf8').length, 41));
+  // What was read stays for the time offline; with two copies on three pods, beta need not hold these by itself.
+  for (const name of ['both.txt', 'to-rename.txt', 'to-delete.txt']) {
+    await eventually(() => assert.ok(readFileSync(b.path(name), 'utf8').length > 10));
+  }
 
   lan.hosts[1]?.cut();
   await writeFile(a.path('both.txt'), 'as alpha wants it\n');
@@ -177,7 +180,7 @@ test('down and up again: the same tree, no mount left in between', { skip }, asy
   assert.deepEqual(readdirSync(b.mount), []);
   await writeFile(a.path('while-beta-was-down.txt'), 'x');
   await b.up();
-  await eventually(() => assert.ok(existsSync(b.path('while-beta-was-down.txt'))));
+  await eventually(() => assert.ok(existsSync(b.path('while-beta-was-down.txt')), b.logTail()));
   assert.deepEqual(
     fingerprint(b.mount).filter((line) => !line.startsWith('while-beta')),
     before,
