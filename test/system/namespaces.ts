@@ -1,15 +1,16 @@
 /**
  * Network namespaces for system tests: hosts with an address each on one bridge, as machines on one switch.
- * Needs root and `ip`; everything has a unique name and is removed at the end, also after a failure or Ctrl-C.
+ * Needs root and `ip`; everything has a unique name and is removed at the end, however this process ends.
  */
 import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 
 export interface Host {
   readonly name: string;
   readonly address: string;
-  /** Starts a program inside; it is killed when the network is removed. */
+  /** Starts a program inside; whatever runs inside is killed when the network is removed. */
   spawn(command: string, args: readonly string[], options?: SpawnOptions): ChildProcess;
   /** Runs a program inside to its end and returns what it printed; throws when it fails. */
   run(command: string, args: readonly string[]): string;
@@ -41,66 +42,57 @@ export function makeNetwork(hostCount: number, options: { multicast?: boolean } 
   // Interface names have at most 15 characters.
   const id = randomBytes(3).toString('hex');
   const bridge = `whb${id}`;
-  const namespaces: string[] = [];
-  const children = new Set<ChildProcess>();
-
-  const removeNow = () => {
-    process.off('exit', removeNow);
-    for (const child of children) child.kill('SIGKILL');
-    for (const namespace of namespaces.splice(0)) quietly('netns', 'del', namespace);
-    quietly('link', 'del', bridge);
+  const namespaces = Array.from({ length: hostCount }, (_, index) => `whn${id}-${index}`);
+  const cleaner = startCleaner(bridge, namespaces);
+  ip('link', 'add', bridge, 'type', 'bridge', 'mcast_snooping', '0');
+  ip('link', 'set', bridge, 'up');
+  const hosts = namespaces.map((namespace, index) => {
+    const outside = `whv${id}${index}`;
+    const address = `10.77.0.${index + 1}`;
+    ip('netns', 'add', namespace);
+    ip('link', 'add', outside, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
+    ip('link', 'set', outside, 'master', bridge, 'up');
+    ip('-n', namespace, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
+    ip('-n', namespace, 'link', 'set', 'lo', 'up');
+    ip('-n', namespace, 'link', 'set', 'eth0', 'up');
+    if (options.multicast !== false) ip('-n', namespace, 'route', 'add', '224.0.0.0/4', 'dev', 'eth0');
+    return makeHost(namespace, address, outside, bridge);
+  });
+  return {
+    hosts,
+    async remove() {
+      if (cleaner.exitCode !== null) return;
+      cleaner.ref();
+      const ended = once(cleaner, 'exit');
+      cleaner.stdin?.end();
+      await ended;
+    },
   };
-  process.on('exit', removeNow);
-  exitOnSignals();
-
-  try {
-    ip('link', 'add', bridge, 'type', 'bridge', 'mcast_snooping', '0');
-    ip('link', 'set', bridge, 'up');
-    const hosts = Array.from({ length: hostCount }, (_, index) => {
-      const namespace = `whn${id}-${index}`;
-      const outside = `whv${id}${index}`;
-      const address = `10.77.0.${index + 1}`;
-      ip('netns', 'add', namespace);
-      namespaces.push(namespace);
-      ip('link', 'add', outside, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
-      ip('link', 'set', outside, 'master', bridge, 'up');
-      ip('-n', namespace, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
-      ip('-n', namespace, 'link', 'set', 'lo', 'up');
-      ip('-n', namespace, 'link', 'set', 'eth0', 'up');
-      if (options.multicast !== false) ip('-n', namespace, 'route', 'add', '224.0.0.0/4', 'dev', 'eth0');
-      return makeHost(namespace, address, outside, bridge, children);
-    });
-    return {
-      hosts,
-      async remove() {
-        const running = [...children].filter((child) => child.exitCode === null && child.signalCode === null);
-        for (const child of running) child.kill('SIGKILL');
-        await Promise.all(running.map((child) => once(child, 'exit')));
-        removeNow();
-      },
-    };
-  } catch (error) {
-    removeNow();
-    throw error;
-  }
 }
 
-function makeHost(
-  namespace: string,
-  address: string,
-  outside: string,
-  bridge: string,
-  children: Set<ChildProcess>,
-): Host {
+/**
+ * A process in a session of its own that waits for the end of its input, which comes however this process ends,
+ * and then kills what runs in the namespaces and removes them.
+ */
+function startCleaner(bridge: string, namespaces: readonly string[]): ChildProcess {
+  const script = `cat >/dev/null
+    for name in ${namespaces.join(' ')}; do
+      for pid in $(ip netns pids $name 2>/dev/null); do kill -9 $pid; done
+      ip netns del $name
+    done
+    ip link del ${bridge}`;
+  const cleaner = spawn('sh', ['-c', script], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+  cleaner.unref();
+  (cleaner.stdin as Socket | null)?.unref();
+  return cleaner;
+}
+
+function makeHost(namespace: string, address: string, outside: string, bridge: string): Host {
   return {
     name: namespace,
     address,
-    spawn(command, args, options = {}) {
-      const child = spawn('ip', ['netns', 'exec', namespace, command, ...args], options);
-      children.add(child);
-      child.once('exit', () => children.delete(child));
-      return child;
-    },
+    spawn: (command, args, options = {}) =>
+      spawn('ip', ['netns', 'exec', namespace, command, ...args], options),
     run: (command, args) =>
       execFileSync('ip', ['netns', 'exec', namespace, command, ...args], { encoding: 'utf8' }),
     cut: (where = 'cable') => ip('link', 'set', outside, where === 'cable' ? 'down' : 'nomaster'),
@@ -110,22 +102,4 @@ function makeHost(
 
 function ip(...args: string[]): void {
   execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] });
-}
-
-function quietly(...args: string[]): void {
-  try {
-    ip(...args);
-  } catch {
-    // It was not there, or is gone already.
-  }
-}
-
-/** Turns Ctrl-C and a test runner's SIGTERM into an ordinary exit, at which namespaces are removed. */
-function exitOnSignals(): void {
-  for (const [signal, code] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const) {
-    if (process.listenerCount(signal) === 0) process.once(signal, () => process.exit(code));
-  }
 }

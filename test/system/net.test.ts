@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Host, makeNetwork, namespacesMissing, type TestNetwork } from './namespaces.js';
 
@@ -63,8 +63,10 @@ let folder = '';
 before(() => {
   folder = mkdtempSync(join(tmpdir(), 'wormhole-net-'));
 });
-after(async () => {
+afterEach(async () => {
   await network?.remove();
+});
+after(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -98,7 +100,6 @@ test('pods of one network find each other by mDNS, and only they', { skip }, asy
     false,
     'linked with another network',
   );
-  await network.remove();
 });
 
 for (const where of ['cable', 'switch'] as const) {
@@ -118,7 +119,6 @@ for (const where of ['cable', 'switch'] as const) {
       `${where}: down after ${downs.map((down) => Math.round(down.atMs - cutAt))} ms, up ${Math.round(healMs)} ms after healing`,
     );
     assert.ok(healMs < 6_500, `linked again only after ${healMs} ms`);
-    await network.remove();
   });
 }
 
@@ -145,7 +145,6 @@ test('a short cut is bridged, and a killed pod is linked again at once', { skip 
   const [again] = (await startPods(network.hosts.slice(1), ['b'], ['one'])) as [Pod];
   const up = await a.event('up', 5_000, again.events[0]?.atMs);
   assert.ok(up.atMs - (again.events[0]?.atMs ?? 0) < 2_000);
-  await network.remove();
 });
 
 test('a code joins a machine that knows no address, past pods of other networks', { skip }, async () => {
@@ -163,7 +162,6 @@ test('a code joins a machine that knows no address, past pods of other networks'
   const second = new Pod(host, join(folder, 'second.pem'), 'join', code);
   assert.match((await second.event('failed', 17_000)).body ?? '', /already used/);
   assert.ok(other.events.length > 0);
-  await network.remove();
 });
 
 test('multicast packets tell nothing, and garbage in them harms nobody', { skip }, async () => {
@@ -194,7 +192,6 @@ test('multicast packets tell nothing, and garbage in them harms nobody', { skip 
     // In a DNS message every name and text is its length and its bytes.
     for (const text of JSON.parse(packet).texts as string[]) assert.match(text, allowed);
   }
-  await network.remove();
 });
 
 test('without a multicast route pods start, and find each other when there is one', { skip }, async () => {
@@ -210,7 +207,6 @@ test('without a multicast route pods start, and find each other when there is on
   const up = await a.event('up', 25_000);
   await b.event('up', 25_000);
   console.log(`link up ${Math.round(up.atMs - routed)} ms after the route was there`);
-  await network.remove();
 });
 
 test('pods that start without any network find each other when it comes', { skip }, async () => {
@@ -226,5 +222,4 @@ test('pods that start without any network find each other when it comes', { skip
   const up = await a.event('up', 10_000);
   await b.event('up', 10_000);
   console.log(`link up ${Math.round(up.atMs - routed)} ms after the network came`);
-  await network.remove();
 });
