@@ -5,7 +5,7 @@ import { databaseError } from './database-error.js';
 import { prepareDatabase } from './lmdb-file.js';
 import { checkKey, keyEncoder } from './lmdb-key.js';
 import { LmdbTable, type Store } from './lmdb-table.js';
-import { frameValue } from './value-frame.js';
+import { frameValue, valueEncoder } from './value-frame.js';
 
 export interface DatabaseOptions {
   /** Address space that is set aside for the file, in bytes: no disk, no memory, and no limit, but growing past
@@ -17,8 +17,8 @@ export interface DatabaseOptions {
 const mapBytesDefault = 2 ** 40;
 const tablesMax = 64;
 const fileMode = 0o600;
-/** Values as bytes, keys as {@link keyEncoder} has them: the same for every table. */
-const tableOptions = { encoding: 'binary' as const, keyEncoder };
+/** The same for every table. */
+const tableOptions = { cache: false, encoder: valueEncoder, keyEncoder };
 
 /**
  * Opens the database in a folder, or makes it. Every thread that works with it opens it for itself.

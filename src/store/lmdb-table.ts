@@ -32,7 +32,7 @@ export class LmdbTable implements WritableTable {
   get(key: string): Uint8Array | undefined {
     checkKey(key);
     this.guard.check();
-    const framed = this.run(() => this.store.getBinary(key));
+    const framed = this.run(() => this.store.get(key));
     return framed === undefined ? undefined : unframeValue(key, framed);
   }
 

@@ -196,6 +196,29 @@ describe('database', () => {
     assert.deepEqual(b && Buffer.from(b), large);
   });
 
+  it('gives values of any size in one range, each for good', () => {
+    const sizes = [0, 1, 100, 4091, 4092, 4093, 40_000, 70_000, 3, 1_200_000, 5];
+    database.writeNow((batch) => {
+      for (const [i, size] of sizes.entries())
+        batch.table('sizes').put(`k${10 + i}`, Buffer.alloc(size, i + 1));
+    });
+    const check = (values: Uint8Array[]) => {
+      assert.equal(values.length, sizes.length);
+      for (const [i, value] of values.entries()) {
+        assert.ok(Buffer.alloc(sizes[i] as number, i + 1).equals(value), `value ${i}`);
+      }
+    };
+    const table = database.table('sizes');
+    check([...table.range({})].map(({ value }) => value));
+    check(sizes.map((_, i) => table.get(`k${10 + i}`) as Uint8Array));
+    database.writeNow((batch) => {
+      const inside = batch.table('sizes');
+      inside.put('k10', Buffer.alloc(0));
+      check([...inside.range({})].map(({ value }) => value));
+      check(sizes.map((_, i) => inside.get(`k${10 + i}`) as Uint8Array));
+    });
+  });
+
   it('grows past the address space it began with', async () => {
     const small = openDatabase(join(folder, 'small'), { mapBytes: 1024 * 1024 });
     const value = Buffer.alloc(100_000, 3);
