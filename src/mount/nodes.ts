@@ -15,6 +15,8 @@ export interface Node {
   opens: number;
   /** Reads whose answer is not there yet: the kernel holds locks on their pages. */
   pendingReads: number;
+  /** What `stat` shows of a folder that was removed while somebody is in it. */
+  removed: Stat | undefined;
   /** Its pages may be older than what the file system has: the next open must drop them. */
   stale: boolean;
 }
@@ -70,6 +72,7 @@ export class NodeTable {
       lookups: 0,
       opens: 0,
       pendingReads: 0,
+      removed: undefined,
       stale: false,
     };
     this.byNumber.set(number, node);

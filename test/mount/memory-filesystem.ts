@@ -76,6 +76,10 @@ export class MemoryFileSystem implements FileSystem {
     return this.handles.size;
   }
 
+  get inodeCount(): number {
+    return this.inodes.size;
+  }
+
   lookup(parent: InodeId, name: string): Stat | undefined {
     const inode = this.directory(parent).children.get(name);
     return inode === undefined ? undefined : statOf(inode);
@@ -164,6 +168,7 @@ export class MemoryFileSystem implements FileSystem {
     this.take(folder, name);
     folder.nlink--;
     inode.nlink = 0;
+    this.forgetIfGone(inode);
   }
 
   rename(
@@ -190,8 +195,10 @@ export class MemoryFileSystem implements FileSystem {
         this.put(from, name, target);
         if (isDirectory(target)) from.nlink++;
         target.ctime = this.now();
-      } else if (isDirectory(target)) target.nlink = 0;
-      else this.drop(target);
+      } else {
+        if (isDirectory(target)) target.nlink = 1;
+        this.drop(target);
+      }
     }
     this.put(to, newName, source);
     source.ctime = this.now();

@@ -12,7 +12,8 @@ import {
 import type { Request, Session } from '../session.js';
 
 export function getattr(session: Session, request: Request): void {
-  const answer = session.fileSystem.stat(session.node(request.node).inode);
+  const { inode, removed } = session.node(request.node);
+  const answer = removed ?? session.fileSystem.stat(inode);
   session.answer(request, answer, (stat) => session.attributes(request, stat));
 }
 

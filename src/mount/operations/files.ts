@@ -15,6 +15,7 @@ import {
   decodeWrite,
 } from '../protocol/requests.js';
 import type { Request, Session } from '../session.js';
+import { then } from '../then.js';
 import { callerOf } from './names.js';
 
 export function openFlagsOf(flags: number): OpenFlags {
@@ -48,11 +49,9 @@ function openInode(
   const opened = openFlagsOf(flags);
   const answer = session.fileSystem.open(inode, opened);
   if (!opened.truncate || (openFlags & OPEN_KILL_SUIDGID) === 0) return answer;
-  const drop = async (handle: FileHandle) => {
-    await session.fileSystem.setStat(inode, { killSuidgid: true }, handle);
-    return handle;
-  };
-  return answer instanceof Promise ? answer.then(drop) : drop(answer);
+  return then(answer, (handle) =>
+    then(session.fileSystem.setStat(inode, { killSuidgid: true }, handle), () => handle),
+  );
 }
 
 /** Pages from before may stay unless a change from elsewhere could be missing in them. */
@@ -132,7 +131,7 @@ export function write(session: Session, request: Request): void {
   const into = (flags & constants.O_APPEND) === 0 ? session.files.positional(session, handle) : handle;
   const put = (at: FileHandle) =>
     session.fileSystem.write(at, offset, data, kill ? { killSuidgid: true } : undefined);
-  const answer = into instanceof Promise ? into.then(put) : put(into);
+  const answer = then(into, put);
   request.keepsBuffer = answer instanceof Promise;
   session.answer(request, answer, (written) => {
     session.view.setUint32(SIZE.outHeader, written, true);

@@ -11,6 +11,7 @@ import {
   decodeSymlink,
 } from '../protocol/requests.js';
 import type { Request, Session } from '../session.js';
+import { then } from '../then.js';
 
 export function callerOf(request: Request, umask: number): Caller {
   return { uid: request.uid, gid: request.gid, pid: request.pid, umask };
@@ -75,7 +76,15 @@ export function unlink(session: Session, request: Request): void {
 
 export function rmdir(session: Session, request: Request): void {
   const name = decodeName(request.buffer.bytes, request.length, 0);
-  const answer = session.fileSystem.rmdir(session.node(request.node).inode, name);
+  const { inode } = session.node(request.node);
+  const { fileSystem } = session;
+  const answer = then(fileSystem.lookup(inode, name), (stat) =>
+    then(fileSystem.rmdir(inode, name), () => {
+      // Whoever works in the folder still gets an answer about it, although the file system has it no more.
+      const node = stat === undefined ? undefined : session.nodes.find(stat.inode);
+      if (stat !== undefined && node !== undefined) node.removed = { ...stat, nlink: 0 };
+    }),
+  );
   session.answer(request, answer, () => void session.ok(request));
 }
 

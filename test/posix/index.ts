@@ -1,0 +1,19 @@
+/** What a local folder does, as functions of a folder: run on a plain one (which tests the tests) and on mounts. */
+import type { PosixCase } from './case.js';
+import { attributeCases } from './cases/attributes.js';
+import { directoryCases } from './cases/directories.js';
+import { extraCases } from './cases/extras.js';
+import { fileCases } from './cases/files.js';
+import { linkCases } from './cases/links.js';
+import { nameCases } from './cases/names.js';
+
+export { missing, type PosixCase, runCase } from './case.js';
+
+export const posixCases: PosixCase[] = [
+  ...fileCases,
+  ...nameCases,
+  ...directoryCases,
+  ...linkCases,
+  ...attributeCases,
+  ...extraCases,
+];

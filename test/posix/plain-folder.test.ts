@@ -1,0 +1,15 @@
+/** The cases on a folder of this machine's own: what fails here is a fault of the case. */
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { missing, posixCases, runCase } from './index.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'wormhole-posix-'));
+// Other users must get as far as the cases' own folders.
+chmodSync(folder, 0o755);
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+for (const posixCase of posixCases) {
+  test(posixCase.name, { skip: missing(posixCase) ?? false }, () => runCase(posixCase, folder));
+}
