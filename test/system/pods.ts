@@ -45,6 +45,8 @@ export function run(
         stderr: signal === null ? stderr : `${stderr}(ended by ${signal})`,
       });
     });
+    // A program that ends without reading its input is none of our business.
+    child.stdin.on('error', () => {});
     child.stdin.end(options.input ?? '');
   });
 }
