@@ -133,4 +133,8 @@ export const LIMITS = {
   stagingSettleMs: 250,
   /** Small chunks and cache order go to the database this often. */
   contentUpkeepMs: 1_000,
+  /** One record of a log in the store; the most that is read or written in one piece. */
+  recordBytesMax: 256 * 1024 * 1024,
+  /** One key of the database, in UTF-8: what LMDB takes with pages of 4 KiB. */
+  databaseKeyBytesMax: 1978,
 } as const;

@@ -18,7 +18,7 @@ export function databaseError(cause: unknown, path: string): WormholeError {
   const full = code === ENOSPC || code === EDQUOT || (code === EIO && isDiskFull(path));
   if (full) return diskError(what, Object.assign(new Error(messageOf(cause)), { code: 'ENOSPC', cause }));
   if (typeof code === 'number' && DAMAGED.has(code)) {
-    const message = `${what} is damaged: move it away, it is built again from the logs and from peers`;
+    const message = `${what} is damaged: keep a copy of it, and run wh fsck`;
     return new WormholeError('corrupt', message, { cause });
   }
   return diskError(what, cause);

@@ -153,7 +153,7 @@ function checkDatabaseFile(path: string): void {
 }
 
 function damaged(path: string): WormholeError {
-  const message = `${path} is damaged: move its folder away, it is built again from the logs and from peers`;
+  const message = `${path} is damaged: keep a copy of it, and run wh fsck`;
   return new WormholeError('corrupt', message);
 }
 

@@ -1,7 +1,6 @@
-import { WormholeError } from '../base/index.js';
+import { LIMITS, WormholeError } from '../base/index.js';
 
-/** The longest key in UTF-8 bytes: what LMDB takes with pages of 4 KiB. */
-const keyBytesMax = 1978;
+const keyBytesMax = LIMITS.databaseKeyBytesMax;
 
 // A lone surrogate would be stored as U+FFFD, and two different keys would become one.
 const LONE_SURROGATE = /[\uD800-\uDFFF]/u;

@@ -11,12 +11,15 @@ export interface RecordLog {
   readonly bytes: number;
   /** Appends with one write() on this thread (about 8 µs for 4 KiB): it then survives the death of the process.
    *  @returns the record's number
-   *  @throws WormholeError `full` (the log is as it was) or `io` (the log takes no further record) */
+   *  @throws WormholeError `full` (the log is as it was), `io` (the log takes no further record), `corrupt` (it
+   *  was opened damaged) or `too-large` (256 MiB) */
   append(record: Uint8Array): number;
   /** Resolves when every record appended so far survives a power cut. Concurrent calls share one fdatasync.
    *  @throws WormholeError `io` for good once an fdatasync failed: never answered 0 afterwards (contract D7) */
   sync(): Promise<void>;
-  /** The records from a number on, in order. */
+  /** The records from a number on, or from the oldest, in order, with those that come while the loop runs. A
+   *  record is a view into a block of up to 1 MiB: copy what is kept for long.
+   *  @throws WormholeError `corrupt` when the disk no longer gives what was written */
   read(from: number): Generator<{ number: number; record: Uint8Array }>;
   /** Lets go of segments that hold only records below `number`. */
   dropBefore(number: number): Promise<void>;

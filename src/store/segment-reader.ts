@@ -37,5 +37,5 @@ function readWindow(fd: number, segment: Segment, offset: number, wanted: number
 }
 
 export function damagedLog(where: string): WormholeError {
-  return new WormholeError('corrupt', `the log ${where} is damaged: run wh fsck, peers still hold the data`);
+  return new WormholeError('corrupt', `the log ${where} is damaged: keep a copy of it, and run wh fsck`);
 }

@@ -1,6 +1,6 @@
 import { ftruncateSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
-import { Semaphore, WormholeError } from '../base/index.js';
+import { LIMITS, Semaphore, WormholeError } from '../base/index.js';
 import { diskError, isFull } from './disk-error.js';
 import { closeSegment, createSegment, type LogDisk, type Segment, writeFully } from './log-segment.js';
 import { encodeFrame, frameOverheadBytes, headerBytes } from './record-frame.js';
@@ -22,7 +22,6 @@ export interface LogState {
   condition: LogCondition;
 }
 
-export const recordBytesMax = 256 * 1024 * 1024;
 /** Records up to this size are framed in a buffer that is kept. */
 const frameBufferBytes = 128 * 1024;
 
@@ -68,8 +67,8 @@ export class SegmentedLog implements RecordLog {
 
   append(record: Uint8Array): number {
     this.check();
-    if (record.length > recordBytesMax) {
-      throw new WormholeError('too-large', `a record of a log has more than ${recordBytesMax} bytes`);
+    if (record.length > LIMITS.recordBytesMax) {
+      throw new WormholeError('too-large', `a record of a log has more than ${LIMITS.recordBytesMax} bytes`);
     }
     const length = frameOverheadBytes + record.length;
     let segment = this.active;

@@ -21,7 +21,7 @@ export async function withSmallDisk(
   try {
     await use(folder);
   } finally {
-    await run('umount', [folder]);
+    await run('umount', ['-l', folder]); // also with files open, when a check has failed
     await rm(folder, { recursive: true });
   }
   return undefined;
