@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Dentry, Row, Seat, Tables } from '../../../src/tree/resolver/tables.js';
 import type { InodeId } from '../../../src/tree/schema.js';
 
@@ -30,6 +31,7 @@ export class MemoryTables implements Tables {
   }
 
   putSeat({ parent, name }: Seat, inode: InodeId): void {
+    checkName(name);
     const names = this.seats.get(parent) ?? new Map<string, Set<InodeId>>();
     this.seats.set(parent, names);
     const inodes = names.get(name);
@@ -77,6 +79,7 @@ export class MemoryTables implements Tables {
   }
 
   putDentry(parent: InodeId, name: string, dentry: Dentry): void {
+    checkName(name);
     const folder = this.folders.get(parent);
     if (folder === undefined) this.folders.set(parent, new Map([[name, dentry]]));
     else folder.set(name, dentry);
@@ -85,6 +88,12 @@ export class MemoryTables implements Tables {
   removeDentry(parent: InodeId, name: string): void {
     this.folders.get(parent)?.delete(name);
   }
+}
+
+/** Only what a kernel takes as a name may be stored or shown. */
+function checkName(name: string): void {
+  const fits = name !== '' && name !== '.' && name !== '..' && Buffer.byteLength(name) <= 255;
+  assert.ok(fits && !/[/\0]/.test(name) && name.isWellFormed(), `not a name: ${JSON.stringify(name)}`);
 }
 
 function compareBytes(a: string, b: string): number {

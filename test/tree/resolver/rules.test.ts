@@ -164,6 +164,13 @@ describe('two files of the same name', () => {
     assertMerged(a, b, {});
   });
 
+  test('with one content id but different lengths are two: somebody lies', () => {
+    const [a, b] = two();
+    a.user.make(ROOT, 'a', { kind: 'file', content: 'same', size: 1 });
+    b.user.make(ROOT, 'a', { kind: 'file', content: 'same', size: 2 });
+    assertMerged(a, b, { '/a': 'same', [`/a (${OF_DESK})`]: 'same' });
+  });
+
   test('with equal bytes are edited as one', () => {
     const [a, b] = two();
     a.file('/a.txt', 'same');
@@ -261,6 +268,28 @@ describe('rename and move', () => {
     assertMerged(a, b, { '/to': '/', '/to/b': '1' });
   });
 
+  test('of one file, the rename later: both are kept', () => {
+    const [a, b] = two((pod) => {
+      pod.folder('/to');
+      pod.file('/a', '1');
+    });
+    b.rename('/a', '/to/a');
+    a.file('/x', '2');
+    a.rename('/a', '/b');
+    assertMerged(a, b, { '/to': '/', '/to/b': '1', '/x': '2' });
+  });
+
+  test('a rename and then a move stay together against another rename', () => {
+    const [a, b] = two((pod) => {
+      pod.folder('/to');
+      pod.file('/a', '1');
+    });
+    b.rename('/a', '/c');
+    a.rename('/a', '/b');
+    a.rename('/b', '/to/b');
+    assertMerged(a, b, { '/to': '/', '/to/b': '1' });
+  });
+
   test('rename and rename: the later wins', () => {
     const [a, b] = two((pod) => pod.file('/a', '1'));
     a.rename('/a', '/b');
@@ -338,6 +367,14 @@ describe('edit and edit', () => {
     b.write('/f', 'same');
     assertMerged(a, b, { '/f': 'same' });
     assert.equal(a.at('/f').node.versions.length, 2);
+  });
+
+  test('the loser has the attributes of the file, and tells when they change', () => {
+    const [a, b] = prepare();
+    join(a, b);
+    a.user.chmod(a.at('/f.txt'), 0o600);
+    join(a, b);
+    assert.equal(b.at(LOSER).node.mode, 0o600);
   });
 
   test('whoever writes one of them leaves the other', () => {

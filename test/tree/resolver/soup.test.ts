@@ -11,6 +11,7 @@ import {
   ROOT,
 } from '../../../src/tree/schema.js';
 import { state, WatchedTables } from './helpers.js';
+import { EXAMPLES } from './soup-examples.js';
 
 // Registers that no honest pod would write, changing at random and back again: the tables must always be what a
 // rebuild makes of the registers as they stand, and never throw.
@@ -89,6 +90,7 @@ function change(old: Registers | undefined, { gone, only, l, d, saw }: Step): Re
 }
 
 function run(steps: Step[]): void {
+  serial = 0;
   const world = new Map<InodeId, Registers>();
   const watched = new WatchedTables();
   let batch = new Map<InodeId, Change>();
@@ -121,3 +123,7 @@ test('whatever the registers hold and however they change, the tables are what a
     includeErrorInReport: true,
   });
 });
+
+for (const [about, steps] of EXAMPLES) {
+  test(about, () => run(JSON.parse(steps) as Step[]));
+}
