@@ -7,6 +7,7 @@ import type { StartEngine } from './engine/client.js';
 import { startEngine } from './engine/start.js';
 import { openJournal } from './index/journal.js';
 import { Overlay } from './index/overlay.js';
+import { provisionalActor } from './operations/patch.js';
 import type { Operation } from './schema.js';
 import type { Tree } from './tree.js';
 import { WormholeTree } from './wormhole-tree.js';
@@ -49,7 +50,7 @@ export async function openTree(options: TreeOptions): Promise<Tree> {
   } else if (condition.tornBytes > 0) {
     log.warn('the end of the journal was torn by a crash and cut off', { bytes: condition.tornBytes });
   }
-  const overlay = new Overlay(database, podId.slice(0, 10), log.part('index'));
+  const overlay = new Overlay(database, provisionalActor(podId, podName), log.part('index'));
   const replayed: Operation[] = [];
   for (const operation of journal.from(overlay.echoed + 1)) {
     overlay.apply(operation);

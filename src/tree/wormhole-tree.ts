@@ -244,11 +244,25 @@ export class WormholeTree implements Tree {
       seq: this.journal.next,
       seen,
       time: this.view.time,
-      writes: writes.map(withRealIds),
+      writes: writes.map((write) => this.withRealIds(write)),
     };
     this.journal.append(operation);
     this.overlay.apply(operation);
     this.publisher.add(operation);
+  }
+
+  /** Provisional ids mean nothing to the engine, which knows this pod's own values itself; what they stand in
+   *  place of was seen all the same. */
+  private withRealIds(write: RegisterWrite): RegisterWrite {
+    const { inode, replaces, x } = write;
+    if (x === undefined && !replaces?.some(isProvisional)) return write;
+    const real = { ...write };
+    const isReal = (id: OpId) => !isProvisional(id);
+    if (replaces !== undefined) real.replaces = replaces.filter(isReal);
+    if (x !== undefined) {
+      real.x = { saw: [...new Set([...x.saw.filter(isReal), ...this.overlay.seenBefore(inode)])] };
+    }
+    return real;
   }
 
   private nodeAfter(inode: InodeId): Node {
@@ -292,14 +306,4 @@ export class WormholeTree implements Tree {
     await this.journal.close();
     await this.database.close();
   }
-}
-
-/** Provisional ids mean nothing to the engine, which knows this pod's own values itself. */
-function withRealIds(write: RegisterWrite): RegisterWrite {
-  const { replaces, x } = write;
-  if (!replaces?.some(isProvisional) && !x?.saw.some(isProvisional)) return write;
-  const real = { ...write };
-  if (replaces !== undefined) real.replaces = replaces.filter((id) => !isProvisional(id));
-  if (x !== undefined) real.x = { saw: x.saw.filter((id) => !isProvisional(id)) };
-  return real;
 }

@@ -1,7 +1,26 @@
 import { silentLog, systemClock, systemRandom } from '../../src/base/index.js';
 import { type InodeId, openTree, ROOT, type Tree, type TreeOptions } from '../../src/tree/index.js';
+import { withFolder } from './index/fixture.js';
 
 export const NETWORK = new Uint8Array(32).fill(7);
+
+type Open = (folder: string, name?: string, options?: Partial<TreeOptions>) => Promise<Tree>;
+
+/** Trees that are closed at the end whatever happens, so that a failing test does not hang. */
+export function withTrees(work: (folder: string, open: Open) => Promise<void>): Promise<void> {
+  return withFolder(async (folder) => {
+    const opened: Tree[] = [];
+    try {
+      await work(folder, async (...how) => {
+        const tree = await open(...how);
+        opened.push(tree);
+        return tree;
+      });
+    } finally {
+      for (const tree of opened) await tree.close();
+    }
+  });
+}
 
 /** A real tree: document in its thread, database, journal. */
 export function open(folder: string, name = 'a', options: Partial<TreeOptions> = {}): Promise<Tree> {

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LOST_FOUND, ROOT } from '../../src/tree/index.js';
-import { DIRECTORY, exchange, file, lines, open } from './fixture.js';
-import { withFolder } from './index/fixture.js';
+import { DIRECTORY, exchange, file, lines, withTrees } from './fixture.js';
 
 test('what was done is seen at once, after the echo, and after a restart', () =>
-  withFolder(async (folder) => {
+  withTrees(async (folder, open) => {
     let tree = await open(folder);
     const docs = tree.create(ROOT, 'docs', DIRECTORY, { uid: 5 });
     const note = tree.create(docs.id, 'note', file(), {});
@@ -39,7 +38,7 @@ test('what was done is seen at once, after the echo, and after a restart', () =>
   }));
 
 test('operations that were never handed to the document come back after a restart', () =>
-  withFolder(async (folder) => {
+  withTrees(async (folder, open) => {
     const stuck = { beforePublish: () => new Promise<void>(() => {}) };
     let tree = await open(folder);
     tree.create(ROOT, 'first', file('c1'), {});
@@ -64,7 +63,7 @@ test('operations that were never handed to the document come back after a restar
   }));
 
 test('contents are durable before the document names them', () =>
-  withFolder(async (folder) => {
+  withTrees(async (folder, open) => {
     const asked: string[][] = [];
     let release = () => {};
     const gate = new Promise<void>((resolve) => {
@@ -89,7 +88,7 @@ test('contents are durable before the document names them', () =>
   }));
 
 test('a publication that fails is tried again', () =>
-  withFolder(async (folder) => {
+  withTrees(async (folder, open) => {
     let failures = 2;
     const tree = await open(folder, 'a', {
       beforePublish: async () => {
@@ -103,7 +102,7 @@ test('a publication that fails is tried again', () =>
   }));
 
 test('two pods end with the same tree, whatever they did apart', () =>
-  withFolder(async (folder) => {
+  withTrees(async (folder, open) => {
     const a = await open(`${folder}/a`, 'a');
     const b = await open(`${folder}/b`, 'b');
     const docs = a.create(ROOT, 'docs', DIRECTORY, {});
@@ -138,11 +137,10 @@ test('two pods end with the same tree, whatever they did apart', () =>
       changed.includes('papers') && changed.includes('docs') && changed.includes('new'),
       changed.join(),
     );
-    await Promise.all([a.close(), b.close()]);
   }));
 
 test('a joiner works before its first sync, and what it did is kept', () =>
-  withFolder(async (folder) => {
+  withTrees(async (folder, open) => {
     const a = await open(`${folder}/a`, 'a');
     a.create(ROOT, 'fromA', file('cA'), {});
     await a.commit();
@@ -155,11 +153,10 @@ test('a joiner works before its first sync, and what it did is kept', () =>
     await exchange(a, b);
     assert.deepEqual(lines(b), ['/fromA file cA', '/fromB file cB']);
     assert.deepEqual(lines(a), lines(b));
-    await Promise.all([a.close(), b.close()]);
   }));
 
 test('a write through a file opened before its creation was echoed makes no conflict', () =>
-  withFolder(async (folder) => {
+  withTrees(async (folder, open) => {
     const tree = await open(folder);
     const made = tree.create(ROOT, 'f', file(), {});
     await tree.commit();
@@ -178,7 +175,7 @@ test('a write through a file opened before its creation was echoed makes no conf
   }));
 
 test('a closed tree refuses, and lost+found takes nothing', () =>
-  withFolder(async (folder) => {
+  withTrees(async (folder, open) => {
     const tree = await open(folder);
     assert.throws(() => tree.create(LOST_FOUND, 'x', file(), {}), { code: 'not-found' });
     assert.throws(() => tree.setAttributes('b/00', { mode: 0 }), { code: 'not-found' });

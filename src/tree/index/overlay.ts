@@ -1,10 +1,10 @@
 import type { Log } from '../../base/index.js';
 import type { Database } from '../../store/index.js';
 import type { IndexChange } from '../engine/indexer.js';
-import { isProvisional, operationOf, patch } from '../operations/patch.js';
+import { isOfPod, isProvisional, operationOf, patch } from '../operations/patch.js';
 import { resolve } from '../resolver/resolve.js';
 import type { Counts, Row, Seat } from '../resolver/tables.js';
-import type { Heads, InodeId, Operation, OpId } from '../schema.js';
+import type { Heads, InodeId, Operation, OpId, Registers } from '../schema.js';
 import { addCounts, DatabaseTables, type Meta, NO_COUNTS, readMeta } from './database-tables.js';
 import { HotTables } from './hot-tables.js';
 import { LayeredTables, MARKS } from './layered-tables.js';
@@ -18,8 +18,6 @@ interface Pending {
   counts: Counts;
   /** How many remote batches had come when it was made. */
   remoteBatches: number;
-  /** It met a conflict: the engine may make inodes whose ids are not known here. */
-  conflict: boolean;
 }
 
 export interface Echo {
@@ -39,17 +37,19 @@ export class Overlay {
   private readonly database: Database;
   private readonly hot: HotTables;
   private readonly log: Log;
-  private readonly podPrefix: string;
+  private readonly actor: string;
   private meta: Meta;
   private pending: Pending[] = [];
   private echoedSeq: number;
   private remoteBatches = 0;
+  /** Values of the index that pending operations have overwritten. */
+  private readonly overwritten = new Map<InodeId, Set<OpId>>();
   private current: Pending | undefined;
 
-  /** @param podPrefix how the ids of all actors of this pod begin */
-  constructor(database: Database, podPrefix: string, log: Log) {
+  /** @param actor the provisional one of this pod */
+  constructor(database: Database, actor: string, log: Log) {
     this.database = database;
-    this.podPrefix = podPrefix;
+    this.actor = actor;
     this.log = log;
     this.meta = readMeta(database);
     this.echoedSeq = this.meta.seq;
@@ -77,11 +77,11 @@ export class Overlay {
       names: [],
       counts: NO_COUNTS,
       remoteBatches: this.remoteBatches,
-      conflict: false,
     };
     this.tables.stamp = operation.seq;
     try {
-      const changes = patch(operation, (inode) => this.rowOf(inode), this.ownIn(operation));
+      const changes = patch(operation, this.tables, this.actor, this.ownIn(operation));
+      for (const { inode, registers } of changes) this.noteOverwritten(inode, registers);
       this.current.counts = resolve(this.tables, changes, { time: operation.time }).counts;
     } catch (error) {
       this.log.error('an operation is not shown until the index has it', { seq: operation.seq, error });
@@ -105,6 +105,12 @@ export class Overlay {
       };
     }
     return different;
+  }
+
+  /** Values of `l` and `d` that whoever looks at this inode here has seen, although they are not shown any more:
+   *  a pending operation has replaced them. */
+  seenBefore(inode: InodeId): Iterable<OpId> {
+    return this.overwritten.get(inode) ?? [];
   }
 
   counts(): Counts {
@@ -135,9 +141,10 @@ export class Overlay {
     const inodes: InodeId[] = [];
     const names: Seat[] = [];
     for (const pending of settled) {
-      const compare = pending.conflict || pending.remoteBatches !== this.remoteBatches;
+      const compare = pending.remoteBatches !== this.remoteBatches;
       for (const inode of pending.rows) {
         const held = this.tables.dropRow(inode, seq);
+        if (held !== undefined) this.overwritten.delete(inode);
         if (compare && held !== undefined && !sameShown(held.value, this.tables.row(inode)))
           inodes.push(inode);
       }
@@ -150,21 +157,22 @@ export class Overlay {
     return { inodes, names };
   }
 
-  private rowOf(inode: InodeId): Row | undefined {
-    const row = this.tables.row(inode);
-    if (row !== undefined && row.registers.d.length > 1 && this.current !== undefined) {
-      this.current.conflict = true;
+  private noteOverwritten(inode: InodeId, after: Registers | undefined): void {
+    const before = this.tables.row(inode)?.registers;
+    if (before === undefined || after === undefined) return;
+    const kept = new Set([...after.l, ...after.d].map(({ id }) => id));
+    for (const { id } of [...before.l, ...before.d]) {
+      if (kept.has(id) || isProvisional(id)) continue;
+      const ids = this.overwritten.get(inode);
+      if (ids === undefined) this.overwritten.set(inode, new Set([id]));
+      else ids.add(id);
     }
-    return row;
   }
 
   /** Values of this pod that the operation saw without knowing their ids: those that are pending still, and
    *  those that were when it was made (it comes from the journal, or from a file that was open for long). */
   private ownIn(operation: Operation): (id: OpId) => boolean {
     const shown = operation.seen < this.echoedSeq;
-    return (id) =>
-      isProvisional(id)
-        ? operationOf(id) < operation.seq
-        : shown && id.startsWith(this.podPrefix, id.indexOf('@') + 1);
+    return (id) => (isProvisional(id) ? operationOf(id) < operation.seq : shown && isOfPod(this.actor, id));
   }
 }

@@ -1,67 +1,79 @@
+import type { PodId } from '../../base/index.js';
+import { makeActor } from '../engine/actor.js';
 import { derivedInode } from '../engine/allocator.js';
-import type { Change, Row } from '../resolver/tables.js';
-import type { InodeId, Operation, OpId, Registers, RegisterWrite, Versioned } from '../schema.js';
+import { contentKey, NO_REGISTERS } from '../resolver/registers.js';
+import { type Change, conflictInode, type Tables } from '../resolver/tables.js';
+import { shownShadow } from '../resolver/view.js';
+import type { Data, InodeId, Operation, OpId, Registers, RegisterWrite, Versioned } from '../schema.js';
 
 /** Operation ids of the document's own writes are far below. */
 const PROVISIONAL = 2 ** 50;
-const ACTOR = 'pending';
-/** So that places sort as texts. */
-const PLACE_DIGITS = 5;
+/** Writes of one operation have numbers of their own, so that they sort in their order. */
+const WRITES_MAX = 2 ** 12;
+/** In an actor id: five bytes of the pod, then five random ones. No start draws these. */
+const POD_DIGITS = 10;
+const NO_START = 'ffffffffff';
+
+/** The actor of provisional ids: conflict names show the pod as they will when the document has the operation. */
+export function provisionalActor(pod: PodId, podName: string): string {
+  return makeActor(pod, podName, { bytes: (length) => new Uint8Array(length).fill(0xff) });
+}
 
 /**
  * The id that a register has here until the document's own is echoed: above every real one, in the order of the
  * operations. `place` tells apart the writes of one operation.
  */
-export function provisionalId(seq: number, place: number): OpId {
-  const id = `${PROVISIONAL + seq}@${ACTOR}`;
-  return place === 0 ? id : id + place.toString(36).padStart(PLACE_DIGITS, '0');
+export function provisionalId(actor: string, seq: number, place: number): OpId {
+  return `${PROVISIONAL + seq * WRITES_MAX + Math.min(place, WRITES_MAX - 1)}@${actor}`;
 }
 
 export function isProvisional(id: OpId): boolean {
-  return id.includes(`@${ACTOR}`);
+  return id.startsWith(NO_START, id.indexOf('@') + 1 + POD_DIGITS);
+}
+
+/** Whether a version is one of this pod's, whatever start wrote it; `actor` is any of the pod's. */
+export function isOfPod(actor: string, id: OpId): boolean {
+  return id.startsWith(actor.slice(0, POD_DIGITS), id.indexOf('@') + 1);
 }
 
 /** The operation whose write has a provisional id. */
 export function operationOf(id: OpId): number {
-  return Number(id.slice(0, id.indexOf('@'))) - PROVISIONAL;
+  return Math.floor((Number(id.slice(0, id.indexOf('@'))) - PROVISIONAL) / WRITES_MAX);
 }
 
 /**
  * What an operation makes of the registers as far as they are known here: what the engine will do to the
  * document, with provisional ids.
+ * @param actor see {@link provisionalActor}
  * @param own says of an operation id whether it is of this pod and was pending when the operation was made
  */
 export function patch(
   operation: Operation,
-  rowOf: (inode: InodeId) => Row | undefined,
+  tables: Tables,
+  actor: string,
   own: (id: OpId) => boolean,
 ): Change[] {
   const changes: Change[] = [];
   for (const [place, write] of operation.writes.entries()) {
-    const row = rowOf(write.inode);
-    const id = provisionalId(operation.seq, place);
-    const before = row?.registers ?? { l: [], d: [], a: [], x: [] };
+    const id = provisionalId(actor, operation.seq, place);
+    const before = tables.row(write.inode)?.registers ?? NO_REGISTERS;
+    const kept = keptValues(before, write, own);
     changes.push({ inode: write.inode, registers: patchRegisters(before, write, id, own) });
-    if (write.x !== undefined && row !== undefined) changes.push(...madeReal(row, write, id, own));
+    for (const value of kept) changes.push(...madeReal(tables, write.inode, before, value, id));
   }
   return changes;
 }
 
 function patchRegisters(
   before: Registers,
-  write: RegisterWrite,
+  { l, d, a, x }: RegisterWrite,
   id: OpId,
   own: (id: OpId) => boolean,
 ): Registers {
   const after = { ...before };
-  const { l, d, a, x, replaces = [] } = write;
   if (l !== undefined) after.l = [{ id, value: l }];
   if (a !== undefined) after.a = [{ id, value: a }];
-  if (d !== undefined) {
-    const unseen = (value: Versioned<Registers['d'][number]['value']>) =>
-      !own(value.id) && !replaces.includes(value.id) && value.value.content !== d.content;
-    after.d = [...before.d.filter(unseen), { id, value: d }];
-  }
+  if (d !== undefined) after.d = [{ id, value: d }];
   if (x !== undefined) {
     const mine = [...before.l, ...before.d].map((value) => value.id).filter(own);
     after.x = [...before.x, { id, value: { saw: [...new Set([...x.saw, ...mine])] } }];
@@ -69,23 +81,36 @@ function patchRegisters(
   return after;
 }
 
-/** Losing values shown beside a file that is removed become inodes of their own, where they are shown. */
-function madeReal(row: Row, write: RegisterWrite, id: OpId, own: (id: OpId) => boolean): Change[] {
-  const { x, replaces } = write;
-  if (x === undefined || replaces === undefined) return [];
-  const made: Change[] = [];
-  for (const value of row.registers.d) {
-    if (own(value.id) || replaces.includes(value.id) || !x.saw.includes(value.id)) continue;
-    const shadow = row.shadows.find((other) => other.inode.endsWith(`~${value.id}`));
-    if (shadow === undefined) continue;
-    const at = { parent: shadow.parent, name: shadow.name };
-    const registers: Registers = {
-      l: [{ id, value: at }],
-      d: [{ id, value: value.value }],
-      a: row.registers.a,
-      x: [],
-    };
-    made.push({ inode: derivedInode(value.id), registers });
-  }
-  return made;
+/** Values of `d` that a write or a removal does not mean: they were shown beside, under names of their own. */
+function keptValues(
+  { d: before }: Registers,
+  { d, x, replaces }: RegisterWrite,
+  own: (id: OpId) => boolean,
+): Versioned<Data>[] {
+  if (d === undefined && x === undefined) return [];
+  const given = new Set(replaces ?? x?.saw ?? []);
+  const givenUp = new Set(before.filter(({ id }) => given.has(id)).map(({ value }) => contentKey(value)));
+  if (d !== undefined) givenUp.add(contentKey(d));
+  const open = before.filter(({ id, value }) => {
+    return (
+      !own(id) && !given.has(id) && !givenUp.has(contentKey(value)) && (x === undefined || x.saw.includes(id))
+    );
+  });
+  // Of values with equal bytes only the last.
+  return [...new Map(open.map((value) => [contentKey(value.value), value])).values()];
+}
+
+/** Such a value becomes an inode of its own, where it is shown; its id is the same on every pod. */
+function madeReal(
+  tables: Tables,
+  inode: InodeId,
+  { a }: Registers,
+  { id: version, value }: Versioned<Data>,
+  id: OpId,
+): Change[] {
+  const made = derivedInode(version);
+  const at = shownShadow(tables, conflictInode(inode, version));
+  if (at === undefined || tables.row(made) !== undefined) return [];
+  const l = [{ id, value: { parent: at.parent, name: at.name } }];
+  return [{ inode: made, registers: { l, d: [{ id, value }], a: a.slice(-1), x: [] } }];
 }

@@ -1,11 +1,14 @@
 import { WormholeError } from '../../base/index.js';
+import { visibleNames } from '../resolver/view.js';
 import type { InodeId, RegisterWrite } from '../schema.js';
 import type { Node } from '../tree.js';
 import { discarding, isLoser, loserOf } from './conflict.js';
 import {
   checkMovable,
   folderAt,
+  type Member,
   membersAt,
+  moving,
   removal,
   rowOf,
   type Target,
@@ -30,11 +33,21 @@ export function removeName(view: View, target: Target): { gone: boolean; writes:
   const { dentry, node, at } = target;
   if (isLoser(node)) return { gone: true, writes: [discarding(view, loserOf(view, node.id))] };
   const gone = node.nlink <= 1;
-  const writes = membersAt(view, at).map(removal);
-  // The file whose own name went before lived by its hard links only: it goes with the last of them.
+  const writes = membersAt(view, at).flatMap((member) => removeOwnName(view, member));
+  // A file whose own name somebody deleted while somebody else linked it lives by its links only: it goes with
+  // the last of them.
   const row = rowOf(view, node.id);
   if (gone && dentry.by !== undefined && !row.alive) writes.push(removal({ id: node.id, row }));
   return { gone, writes };
+}
+
+/** A file with further names takes over the place of the first of them, whose entry then ends. */
+function removeOwnName(view: View, member: Member): RegisterWrite[] {
+  const heir = visibleNames(view.tables, member.id).find(({ by }) => by !== member.id)?.by;
+  if (heir === undefined) return [removal(member)];
+  const row = rowOf(view, heir);
+  if (row.seat === undefined) throw new WormholeError('internal', `the hard link ${heir} has no place`);
+  return [moving(member, row.seat), removal({ id: heir, row })];
 }
 
 /** Removes an empty folder, with all that is merged into it.

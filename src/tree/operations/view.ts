@@ -86,8 +86,7 @@ export function versionsOf(row: Row): OpId[] {
   return d.filter(({ value }) => contentKey(value) === key).map(({ id }) => id);
 }
 
-/** Takes an inode's own name away, and the inode if nothing else names it. Its losing values, shown beside it
- *  under names of their own, stay. */
+/** Deletes an inode. Its losing values, shown beside it under names of their own, stay. */
 export function removal({ id, row }: Member): RegisterWrite {
   const { l, d } = row.registers;
   const saw = [...l.map((value) => value.id), ...d.map((value) => value.id)];

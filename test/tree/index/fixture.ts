@@ -5,6 +5,7 @@ import { silentLog } from '../../../src/base/index.js';
 import { type Database, openDatabase } from '../../../src/store/index.js';
 import { InodeAllocator } from '../../../src/tree/engine/allocator.js';
 import { Overlay } from '../../../src/tree/index/overlay.js';
+import { provisionalActor } from '../../../src/tree/operations/patch.js';
 import type { View } from '../../../src/tree/operations/view.js';
 import { lookupName, viewNode } from '../../../src/tree/resolver/view.js';
 import {
@@ -52,7 +53,7 @@ export class Bench {
   private seq: number;
 
   constructor(database: Database, prefix = PREFIX) {
-    this.overlay = new Overlay(database, POD, silentLog);
+    this.overlay = new Overlay(database, provisionalActor(POD.padEnd(64, '0'), 'me'), silentLog);
     this.seq = this.overlay.echoed;
     const allocator = new InodeAllocator(prefix);
     this.view = {
