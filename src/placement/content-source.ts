@@ -1,6 +1,5 @@
 import type { ContentId } from '../content/index.js';
-import type { InodeId, Tree } from '../tree/index.js';
-import { parseConflictInode } from '../tree/index.js';
+import { type InodeId, type Node, parseConflictInode, type Tree } from '../tree/index.js';
 
 /** A file's content, as the tree names it: the winner, or the losing value of a concurrent edit. */
 export interface FileContent {
@@ -10,15 +9,18 @@ export interface FileContent {
   size: number;
 }
 
-/** Every content of one inode that is visible now, losers of concurrent edits too. */
-export function contentsOf(tree: Pick<Tree, 'contents'>, inode: InodeId): FileContent[] {
-  const base = parseConflictInode(inode)?.inode ?? inode;
-  return tree.contents(before(base), 1).filter((found) => found.inode === base);
+/** The file that an id shows: the winner's content for an inode, a loser's for a virtual one. */
+export function fileOf(node: Node | undefined): FileContent | undefined {
+  if (node?.kind !== 'file' || node.content === '') return undefined;
+  return { inode: node.id, content: node.content, size: node.size };
 }
 
-/** True when a file still has this content. */
-export function stillThere(tree: Pick<Tree, 'contents'>, file: FileContent): boolean {
-  return contentsOf(tree, file.inode).some((found) => found.content === file.content);
+/** True when a file still has this content, be it as the loser of a concurrent edit. */
+export function stillThere(tree: Pick<Tree, 'node' | 'contents'>, file: FileContent): boolean {
+  if (tree.node(file.inode)?.content === file.content) return true;
+  const base = parseConflictInode(file.inode)?.inode ?? file.inode;
+  const values = tree.contents(before(base), 1);
+  return values.some((found) => found.inode === base && found.content === file.content);
 }
 
 /** A key that comes before this one and after every other inode's: its last character lowered, then the highest. */

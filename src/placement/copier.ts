@@ -25,7 +25,7 @@ const RETRY_MAX_MS = 60_000;
 const RATE_WINDOW_MS = 5_000;
 
 export interface CopierOptions {
-  tree: Pick<Tree, 'contents'>;
+  tree: Pick<Tree, 'node' | 'contents'>;
   content: Pick<ContentStore, 'presence' | 'has' | 'chunksOf' | 'keep' | 'put'>;
   peers: Pick<Peers, 'fetch'>;
   layout: () => Layout;
@@ -191,9 +191,10 @@ export class Copier {
   private async copy(task: Task): Promise<void> {
     const { tree, content, layout } = this.options;
     // Checked again right before the act: it may be gone, or be here by now.
-    if (content.presence(task.content) === 'here' || !stillThere(tree, task)) return;
+    const presence = content.presence(task.content);
+    if (presence === 'here' || !stillThere(tree, task)) return;
     const manifest = task.content.slice(1);
-    if (task.content.startsWith('m') && !content.has(manifest)) {
+    if (task.content.startsWith('m') && presence === 'remote') {
       await this.bring(manifest, MANIFEST_BYTES, belongsHere(manifest, layout()));
     }
     const chunks = await content.chunksOf(task.content, task.size);
@@ -203,8 +204,10 @@ export class Copier {
     const work = async () => {
       for (let action = actions[next++]; action !== undefined; action = actions[next++]) {
         if (this.stopping.signal.aborted) throw interrupted();
-        if (content.has(action.id)) await content.keep(action.id);
-        else await this.bring(action.id, action.length, true);
+        // Asking the store costs a look at the disk, which can be spared for the many small contents.
+        const absent = chunks.length === 1 ? presence === 'remote' : !content.has(action.id);
+        if (absent) await this.bring(action.id, action.length, true);
+        else await content.keep(action.id);
         this.copied(action.length);
       }
     };

@@ -3,11 +3,12 @@ import { type Clock, type Log, messageOf, type PodId } from '../base/index.js';
 import { defaultNetworkConfig, type NetworkConfig, readNetworkConfig } from '../config/index.js';
 import type { ChunkId, ContentId, ContentStore } from '../content/index.js';
 import type { Membership } from '../membership/index.js';
-import { type Heads, type InodeId, sameHeads, type Tree } from '../tree/index.js';
-import { contentsOf } from './content-source.js';
+import { type Heads, sameHeads, type Tree } from '../tree/index.js';
+import type { FileContent } from './content-source.js';
 import { Copier } from './copier.js';
 import { Doubts } from './doubts.js';
 import { type Inspection, inspectContents } from './inspect.js';
+import { Intake } from './intake.js';
 import type { Peers } from './peers.js';
 import type { Layout } from './plan.js';
 import { candidatesOf, holders } from './rendezvous.js';
@@ -47,6 +48,7 @@ export interface Work {
 /** Brings this pod's share of all contents here and keeps it, and knows what others say about theirs. */
 export class Placement {
   private readonly options: PlacementOptions;
+  private readonly intake: Intake;
   private readonly copier: Copier;
   private readonly walker: Walker;
   private readonly settlement: Settlement;
@@ -62,11 +64,16 @@ export class Placement {
     this.options = options;
     setMaxListeners(0, this.stopping.signal);
     this.layoutNow = this.readLayout();
+    const overflow = () => {
+      this.doubts.reset();
+      this.walk();
+    };
+    this.intake = new Intake({ tree, take: (file) => this.take(file), overflow, log });
     this.copier = new Copier({ tree, content, peers, layout: () => this.layoutNow, clock, log });
     this.walker = new Walker({ tree, content, copier: this.copier, log });
-    const { copier, walker } = this;
+    const { intake, copier, walker } = this;
     const tell = (heads: Heads) => peers.tellSettled(heads);
-    this.settlement = new Settlement({ tree, content, copier, walker, tell, clock, log });
+    this.settlement = new Settlement({ tree, content, intake, copier, walker, tell, clock, log });
     peers.preferHolders((id) => this.holdersOf(id));
     peers.serveSettled((signal) => this.settlement.untilSettled(signal));
   }
@@ -77,7 +84,7 @@ export class Placement {
     walks.unref();
     this.detach.push(
       () => clearInterval(walks),
-      tree.events.on('changed', ({ inodes }) => this.changed(inodes)),
+      tree.events.on('changed', (change) => this.intake.add(change)),
       tree.events.on('advanced', () => this.advanced()),
       tree.events.on('engine', ({ state }) => state === 'ready' && this.walk()),
       membership.events.on('changed', () => this.relayout()),
@@ -121,11 +128,22 @@ export class Placement {
   }
 
   /** Waits until everything that is in the tree now has so many copies. @see waitForCopies */
-  waitForCopies(copies: number, limits: { timeoutMs: number; signal?: AbortSignal }): Promise<CopiesReached> {
+  async waitForCopies(
+    copies: number,
+    limits: { timeoutMs: number; signal?: AbortSignal },
+  ): Promise<CopiesReached> {
     const { tree, content, peers, clock } = this.options;
     const untilSettled = (signal: AbortSignal) => this.settlement.untilSettled(signal);
     const layout = () => this.layoutNow;
-    return waitForCopies(copies, limits, { tree, content, peers, layout, untilSettled, clock });
+    let stamp = -1;
+    const committed = () => {
+      stamp = this.doubts.stamp;
+    };
+    const options = { tree, content, peers, layout, untilSettled, committed, clock };
+    const result = await waitForCopies(copies, limits, options);
+    // Nothing new has come since: their word is about everything.
+    if (this.doubts.stamp === stamp) for (const pod of result.settled) this.doubts.settle(pod);
+    return result;
   }
 
   /** What is going on, for `wh status`; empty when nothing is. */
@@ -149,15 +167,9 @@ export class Placement {
     if (this.holdsAnything()) this.walker.walk();
   }
 
-  private changed(inodes: readonly InodeId[]): void {
-    const { tree, content } = this.options;
-    const isHolder = this.holdsAnything();
-    for (const inode of inodes) {
-      for (const file of contentsOf(tree, inode)) {
-        this.doubts.raise([file.content]);
-        if (isHolder && content.presence(file.content) !== 'here') this.copier.add(file);
-      }
-    }
+  private take(file: FileContent): void {
+    this.doubts.raise([file.content]);
+    if (this.holdsAnything()) this.copier.add(file);
   }
 
   private advanced(): void {

@@ -2,6 +2,7 @@ import { type Clock, type Log, messageOf } from '../base/index.js';
 import type { ContentStore } from '../content/index.js';
 import type { Heads, Tree } from '../tree/index.js';
 import type { Copier } from './copier.js';
+import type { Intake } from './intake.js';
 import type { Walker } from './walker.js';
 
 /** Changes of the last moments are told together. */
@@ -11,6 +12,7 @@ const RETRY_MS = 1_000;
 export interface SettlementOptions {
   tree: Pick<Tree, 'heads'>;
   content: Pick<ContentStore, 'flush'>;
+  intake: Intake;
   copier: Copier;
   walker: Walker;
   tell: (heads: Heads) => void;
@@ -56,10 +58,11 @@ export class Settlement {
 
   /** Resolves when the share of everything that the tree has now is here durably. */
   async untilSettled(signal: AbortSignal): Promise<void> {
-    const { content, copier, walker } = this.options;
+    const { content, intake, copier, walker } = this.options;
     let epoch: number;
     do {
       epoch = this.epoch;
+      await intake.done();
       await walker.done();
       signal.throwIfAborted();
       await copier.allDone(signal);
@@ -79,7 +82,7 @@ export class Settlement {
       this.wanted = false;
       try {
         await clock.sleep(DELAY_MS, signal);
-        // Whatever these heads brought was given to the copier before the tree said that it had them.
+        // Whatever these heads brought was taken in before the tree said that it had them.
         const heads = tree.heads();
         const epoch = this.epoch;
         await this.untilSettled(signal);

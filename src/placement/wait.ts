@@ -18,6 +18,8 @@ export interface WaitOptions {
   layout: () => Layout;
   /** Resolves when this pod holds its own share durably. */
   untilSettled: (signal: AbortSignal) => Promise<void>;
+  /** Called when it is settled which version is waited for. */
+  committed: () => void;
   clock: Clock;
 }
 
@@ -88,6 +90,7 @@ class CopiesWait {
   async run(): Promise<CopiesReached> {
     try {
       const heads = await this.orEnd(this.options.tree.commit());
+      this.options.committed();
       await Promise.all(this.pods.map((pod) => this.follow(pod, heads)));
     } catch (error) {
       if (!this.signal.aborted) throw error;

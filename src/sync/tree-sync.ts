@@ -1,6 +1,8 @@
+import { setMaxListeners } from 'node:events';
 import { type Clock, Emitter, type Log, messageOf, type PodId, WormholeError } from '../base/index.js';
 import type { Link, Links } from '../net/index.js';
 import { type Heads, sameHeads, type Tree } from '../tree/index.js';
+import { Snapshots } from './snapshots.js';
 import { TreeConversation } from './tree-conversation.js';
 import { TreeInbox } from './tree-inbox.js';
 import { MESSAGES, packHashes, packPush, parseHeads, parsePart, parsePush } from './wire.js';
@@ -54,6 +56,8 @@ export class TreeSync {
   private readonly options: TreeSyncOptions;
   private readonly peers = new Map<PodId, Peer>();
   private readonly inbox: TreeInbox;
+  private readonly snapshots: Snapshots;
+  private joining = false;
   private readonly closing = new AbortController();
   private readonly detach: (() => void)[];
   private headsTimer: NodeJS.Timeout | undefined;
@@ -63,12 +67,14 @@ export class TreeSync {
   constructor(options: TreeSyncOptions) {
     const { links, tree, log } = options;
     this.options = options;
+    setMaxListeners(0, this.closing.signal);
     this.inbox = new TreeInbox({
       tree,
       log,
       applied: (peers, heads) => this.applied(peers, heads),
       refused: (peer, reason) => this.peers.get(peer)?.link?.close(reason),
     });
+    this.snapshots = new Snapshots(options);
     links.handle(MESSAGES.heads, (link, body) =>
       this.receive(link, () => this.heard(link, parseHeads(body))),
     );
@@ -124,6 +130,7 @@ export class TreeSync {
   close(): void {
     this.closing.abort(new WormholeError('closed', 'the pod is stopping'));
     for (const detach of this.detach) detach();
+    this.snapshots.close();
     clearInterval(this.interval);
     clearTimeout(this.headsTimer);
     for (const peer of this.peers.values()) clearTimeout(peer.lagTimer);
@@ -262,17 +269,31 @@ export class TreeSync {
   private async compare(peer: Peer): Promise<void> {
     const { link, heads } = peer;
     if (link === undefined || heads === undefined || this.closing.signal.aborted) return;
-    if (this.inbox.busy || peer.conversation.busy) return this.compareSoon(peer);
+    if (this.inbox.busy || peer.conversation.busy || this.joining) return this.compareSoon(peer);
     if (await this.options.tree.contains(heads)) {
       peer.lagDelayMs = LAG_DELAY_MS;
       return;
     }
     if (peer.link !== link) return;
+    if (this.options.tree.heads().length === 0 && (await this.join(link))) return this.compareSoon(peer);
     // A message that one side lost (its document's thread died) leaves the other waiting for an answer.
     const stuck = peer.lagDelayMs > STUCK_MS && peer.conversation.silentMs > STUCK_MS;
     if (stuck) peer.conversation.restart(link);
     peer.conversation.speak();
     this.compareLater(peer);
+  }
+
+  /** An empty document begins with a peer's. @returns false when that is left to the sync protocol */
+  private async join(link: Link): Promise<boolean> {
+    this.joining = true;
+    try {
+      return await this.snapshots.adopt(link, this.closing.signal);
+    } catch (error) {
+      this.options.log.warn('no snapshot of the tree', { peer: link.peer, reason: messageOf(error) });
+      return false;
+    } finally {
+      this.joining = false;
+    }
   }
 
   /** Heads that never come, from a confused peer, are asked for ever more rarely. */

@@ -10,6 +10,10 @@ export const MESSAGES = {
   push: 'tree.push',
   /** A piece of one message of Automerge's sync protocol. Body: {@link Part}. */
   sync: 'tree.sync',
+  /** Request, by a pod that joins, for the whole document. Body: null; answer: `{size}`, 0 for plain sync. */
+  snapshot: 'tree.snapshot',
+  /** Request for {@link PART_BYTES} of it. Body: the offset; answer: bytes. */
+  snapshotPart: 'tree.snapshot.part',
   /** Request: answered when the tree has these heads durably. Bodies: Heads, answered by Heads. */
   await: 'tree.await',
   /** The sender holds its share of this version durably; none, when that is no longer so. Body: Heads. */
@@ -28,7 +32,7 @@ const HEADS_MAX = 4096;
 const PUSHED_CHANGES_MAX = 8192;
 /** Ids in one request about chunks. */
 export const CHUNK_IDS_MAX = 4096;
-/** Bytes of one piece of a sync message. */
+/** Bytes of one piece of a sync message or of a snapshot. */
 export const PART_BYTES = 512 * 1024;
 
 export interface Push {

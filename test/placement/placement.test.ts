@@ -29,6 +29,7 @@ test('what one pod writes is soon held by two, and both say so', async () => {
   await write(a, 'empty', Buffer.alloc(0));
   const result = await a.placement.waitForCopies(2, TIMES);
   assert.deepEqual({ done: result.done, missing: result.missing }, { done: true, missing: [] });
+  assert.equal(a.placement.underReplicated(), 0, 'the answers that were waited for count at once');
   for (const { content } of b.tree.contents(undefined, 1000))
     assert.equal(b.content.presence(content), 'here');
   await until(() => a.placement.underReplicated() === 0 && b.placement.underReplicated() === 0);

@@ -191,6 +191,38 @@ test('heads that nobody has are asked for ever more rarely', async () => {
   assert.ok(heard <= 6, `${heard} messages`);
 });
 
+test('a large tree comes to a joining pod as a snapshot', async () => {
+  const [a, b] = await pods('a', 'b');
+  const long = 'n'.repeat(240);
+  for (let i = 0; i < 4_500; i++) createFile(a.tree, `${i} ${long}`);
+  await a.tree.commit();
+  assert.ok((await a.tree.sync.snapshot()) !== undefined, 'too small for this test');
+  let parts = 0;
+  const handler = a.links.handlers.get('tree.snapshot.part');
+  assert.ok(handler);
+  a.links.handlers.set('tree.snapshot.part', (...args) => {
+    parts++;
+    return handler(...args);
+  });
+  connect(a.links, b.links);
+  createFile(a.tree, 'made meanwhile');
+  await until(() => equal(a, b), 20_000);
+  assert.ok(parts >= 3, `${parts} pieces`);
+  assert.ok(has(b, `4499 ${long}`) && has(b, 'made meanwhile'));
+  createFile(b.tree, 'from b');
+  await until(() => has(a, 'from b'));
+});
+
+test('a peer that lies about its snapshot is no harm: the tree comes by the sync protocol', async () => {
+  const [a, b] = await pods('a', 'b');
+  createFile(a.tree, 'x');
+  await a.tree.commit();
+  a.links.handlers.set('tree.snapshot', () => ({ size: 1_500_000 }));
+  a.links.handlers.set('tree.snapshot.part', () => Buffer.alloc(512 * 1024, 1));
+  connect(a.links, b.links);
+  await until(() => has(b, 'x'));
+});
+
 test('a pod that is no member learns nothing', async () => {
   const [a] = await pods('a');
   const orchard = orchards.at(-1) as Orchard;
