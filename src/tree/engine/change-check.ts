@@ -1,6 +1,6 @@
 import { inflateRawSync } from 'node:zlib';
 import { LIMITS, sha256, WormholeError } from '../../base/index.js';
-import { automerge, type DecodedChange } from './automerge.js';
+import { automerge, type DecodedChange, isDead } from './automerge.js';
 
 /**
  * The gate for changes that come from elsewhere: right magic, right hash, and no more inside than the limits
@@ -13,9 +13,22 @@ const TYPE_COMPRESSED = 2;
 /** Column types of Automerge's format: the low three bits of a column's number. */
 const COLUMN = { delta: 3, boolean: 4, string: 5, raw: 7 } as const;
 
-/** True for a whole document, as the sync protocol sends it to a peer that has little of it. */
-export function isWholeDocument(chunk: Uint8Array): boolean {
-  return chunk[8] === TYPE_DOCUMENT;
+/** What a sync message carries: changes, several of them in one piece perhaps, or whole documents, for a peer
+ *  that has little. @throws WormholeError `protocol` when it is not one sound chunk after the other */
+export function checkChunks(bytes: Uint8Array): void {
+  try {
+    for (let at = 0; at < bytes.length; ) {
+      const reader = new LebReader(bytes, at + 9);
+      const length = reader.unsigned();
+      reader.skip(length);
+      const chunk = bytes.subarray(at, reader.at);
+      at = reader.at;
+      if (chunk[8] === TYPE_DOCUMENT) checkDocument(chunk, length);
+      else checkChange(chunk);
+    }
+  } catch (cause) {
+    throw asProtocolError(cause);
+  }
 }
 
 /** @throws WormholeError `protocol` when this is not one whole change within the limits */
@@ -27,9 +40,19 @@ export function checkChange(change: Uint8Array): DecodedChange {
     if (!decoded.hash.startsWith(hex(change.subarray(4, 8)))) throw new RangeError('wrong checksum');
     return decoded;
   } catch (cause) {
-    if ((cause as Error).name === 'RuntimeError') throw cause;
-    throw new WormholeError('protocol', 'a peer sent a change that is damaged or too large', { cause });
+    throw asProtocolError(cause);
   }
+}
+
+function asProtocolError(cause: unknown): unknown {
+  if (isDead(cause) || cause instanceof WormholeError) return cause;
+  return new WormholeError('protocol', 'a peer sent a change that is damaged or too large', { cause });
+}
+
+/** A document's checksum is that of its bytes as they are; what is inside, its heads will tell. */
+function checkDocument(chunk: Uint8Array, length: number): void {
+  if (hex(chunk.subarray(0, 4)) !== MAGIC || length === 0) throw new RangeError('not a document');
+  if (!sha256(chunk.subarray(8)).startsWith(hex(chunk.subarray(4, 8)))) throw new RangeError('wrong hash');
 }
 
 /** The change's contents, unpacked, after its own hash was compared. */

@@ -1,5 +1,5 @@
 import { LIMITS } from '../../base/index.js';
-import { openRecordLog, type RecordLog } from '../../store/index.js';
+import { openRecordLog, type RecordLog, type RecordLogOptions } from '../../store/index.js';
 import { type ChangeRecord, decodeChangeRecord, encodeChangeRecord } from './change-record.js';
 
 const SEGMENT_BYTES = 8 * 1024 * 1024;
@@ -20,8 +20,12 @@ export class ChangeLog {
   }
 
   /** `damaged`: the log holds only what precedes the damage, and takes no further record. */
-  static async open(folder: string): Promise<{ log: ChangeLog; damaged: boolean }> {
-    const { log, condition } = await openRecordLog(folder, { segmentBytes: SEGMENT_BYTES });
+  static async open(
+    folder: string,
+    disk?: RecordLogOptions['disk'],
+  ): Promise<{ log: ChangeLog; damaged: boolean }> {
+    const options = disk === undefined ? {} : { disk };
+    const { log, condition } = await openRecordLog(folder, { segmentBytes: SEGMENT_BYTES, ...options });
     return { log: new ChangeLog(log), damaged: condition.damagedAt !== undefined };
   }
 

@@ -84,8 +84,8 @@ export class TreeDocument implements RegisterReader {
 
   /** The schema's version as the document states it. */
   version(): number {
-    const version = this.handle.get('_root', 'v');
-    return typeof version === 'number' ? version : 0;
+    const version: unknown = this.handle.get('_root', 'v');
+    return typeof version === 'bigint' || typeof version === 'number' ? Number(version) : 0;
   }
 
   /** The founder's first change: every pod's document begins with this very one, so each map in it has one

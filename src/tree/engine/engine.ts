@@ -8,24 +8,23 @@ import {
   WormholeError,
 } from '../../base/index.js';
 import type { Database } from '../../store/index.js';
-import { type Heads, type InodeId, type Operation, ROOT } from '../schema.js';
+import type { Heads, InodeId, Operation } from '../schema.js';
 import { parseInode } from './allocator.js';
 import { automerge, isDead } from './automerge.js';
-import { checkChange, isWholeDocument } from './change-check.js';
+import { checkChange } from './change-check.js';
 import type { ChangeLog } from './change-log.js';
-import type { ChangeRecord } from './change-record.js';
 import type { EngineCondition, EngineEvents } from './client.js';
 import { conflictPlace } from './conflict-place.js';
 import { type LocalChange, TreeDocument } from './document.js';
-import type { IndexChange, Indexer, RegisterReader } from './indexer.js';
-import { type Loaded, loadDocument, rewrite, sameHeads } from './load.js';
+import { checkMessage, checkSchema, loadForeign } from './foreign.js';
+import type { Indexer, RegisterReader } from './indexer.js';
+import { Keeper } from './keeper.js';
+import { type Loaded, type LogDisk, loadDocument, rewrite, sameHeads } from './load.js';
 import { LocalGroup } from './local-group.js';
 import type { OwnWrites } from './own-writes.js';
 import { PeerStates } from './peer-states.js';
-import { decodeSnapshot, encodeSnapshot } from './snapshot.js';
+import { encodeSnapshot } from './snapshot.js';
 
-/** The schema's versions that this program understands. */
-const SCHEMA_VERSION = 1;
 /** Remote writes at once from which on the buckets they touched are spread again. */
 const SPREAD_FROM_WRITES = 1_000;
 /** Changes in one record of the log. */
@@ -43,6 +42,8 @@ export interface EngineParts {
   events: Emitter<EngineEvents>;
   clock: Clock;
   log: Log;
+  /** For tests: a disk that fails. */
+  disk?: LogDisk;
 }
 
 interface StagedGroup {
@@ -54,8 +55,8 @@ interface StagedGroup {
 
 /**
  * The document with its files, its index and its peers, on one thread. Local groups and remote changes go in
- * synchronously, one after the other: document, log (survives the process), index, echo. `settle` waits until
- * all of it survives a power cut; only then do others hear of it.
+ * synchronously, one after the other; the {@link Keeper} carries them on. `settle` waits until all of it
+ * survives a power cut; only then do others hear of it.
  */
 export class Engine {
   readonly condition: EngineCondition | undefined;
@@ -65,39 +66,34 @@ export class Engine {
   private readonly own: OwnWrites;
   private readonly changeLog: ChangeLog;
   private readonly logName: string;
+  private readonly keeper: Keeper;
   private document: TreeDocument;
   private lastSeq: number;
-  /** What the index does not show yet. */
-  private dirty:
-    | { inodes: Set<InodeId>; times: Map<InodeId, bigint>; all: boolean; remote: boolean }
-    | undefined;
-  private unsent: Uint8Array[] = [];
-  private durableNow: { heads: Heads; seq: number };
-  private settling: Promise<void> = Promise.resolve();
-  private nextSettle: Promise<void> | undefined;
   private snapshotting: Promise<void> | undefined;
 
   private constructor(parts: EngineParts, loaded: Loaded) {
+    const { database, events, clock } = parts;
     this.parts = parts;
     this.document = loaded.document;
     this.changeLog = loaded.log;
     this.logName = loaded.logName;
     this.own = loaded.own;
     this.lastSeq = loaded.seq;
-    this.peers = new PeerStates(parts.database, (heads) => this.document.contains(heads));
-    this.indexer = parts.makeIndexer(parts.database, {
+    this.peers = new PeerStates(database, (heads) => this.document.contains(heads));
+    this.indexer = parts.makeIndexer(database, {
       read: (inode) => this.document.read(inode),
       inodes: () => this.document.inodes(),
     });
     this.condition = conditionOf(loaded, this.indexer.stamp().heads);
-    this.durableNow = { heads: loaded.document.heads(), seq: loaded.seq };
+    const now = () => ({ heads: this.document.heads(), seq: this.lastSeq });
+    this.keeper = new Keeper({ log: loaded.log, indexer: this.indexer, events, clock, now });
   }
 
   /** Loads the document, verifies it, founds it where that is due, and brings the index up to it.
    *  @throws WormholeError `newer-format`, `corrupt` for the document of another network, `full`, `io` */
   static async open(parts: EngineParts): Promise<Engine> {
-    const engine = new Engine(parts, await loadDocument(parts.folder, parts.actor));
-    if (engine.document.founded) engine.checkSchema();
+    const engine = new Engine(parts, await loadDocument(parts.folder, parts.actor, parts.disk));
+    if (engine.founded) checkSchema(engine.document, parts.network);
     else if (parts.founder && engine.condition === undefined) engine.found();
     engine.catchUp();
     await engine.settle();
@@ -116,34 +112,41 @@ export class Engine {
 
   /** What survives a power cut. */
   get durable(): { heads: Heads; seq: number } {
-    return this.durableNow;
+    return this.keeper.durable;
   }
 
-  /** True while the log or the index lags behind the document because the disk is full: `retry`. */
+  /** True while log or index lag behind the document because the disk is full: `retry`. */
   get stalled(): boolean {
-    return this.changeLog.isBehind || this.dirty !== undefined;
+    return this.keeper.stalled;
   }
 
-  /** Values in the document that did not fit the schema, as often as they were read. */
-  get misfits(): number {
-    return this.document.misfits;
+  /** Goes on where a full disk stopped it. @throws WormholeError `full` */
+  retry(): void {
+    this.keeper.advance();
+  }
+
+  /** Resolves when everything that went in so far survives a power cut.
+   *  @throws WormholeError `io`: nothing more will ever be durable in this log; `full`: later perhaps */
+  settle(): Promise<void> {
+    return this.keeper.settle();
   }
 
   // Local operations
 
   /** Puts whole operations into the document as one change; those it has already are skipped.
-   *  @throws WormholeError `full`: the operations are in the document, and reach the disk with `retry` */
+   *  @throws WormholeError `full`: the operations are in the document, and reach the disk with `retry`; `busy`
+   *  before the document is {@link founded}: nothing was applied */
   apply(operations: readonly Operation[]): void {
     const fresh = operations.filter(({ seq }) => seq > this.lastSeq);
-    const last = fresh.at(-1);
-    if (last === undefined) return;
+    if (fresh.length === 0) return;
+    if (!this.founded) throw new WormholeError('busy', 'the document is not here yet');
     this.own.forget(Math.min(...fresh.map(({ seen }) => seen)));
-    for (const group of this.stage(fresh)) {
-      this.lastSeq = group.seq;
-      this.mark(group.touched, group.times, false);
-      this.record(group.change);
+    for (const { seq, touched, times, change } of this.stage(fresh)) {
+      this.lastSeq = seq;
+      this.keeper.mark(touched, false, times);
+      this.record(change);
     }
-    this.advance();
+    this.keeper.advance();
   }
 
   /** One group; should an operation not fit the document (a bug above), each for itself, without that one. */
@@ -171,91 +174,33 @@ export class Engine {
   private found(): void {
     this.parts.log.info('founding the document');
     this.record(this.document.found(this.parts.network));
-    this.changeLog.append();
   }
 
   private record(local: LocalChange | undefined): void {
-    const entry: ChangeRecord = { changes: [], seq: this.lastSeq, heads: this.document.heads() };
-    if (local !== undefined) {
-      const { change, firstCounter, lastCounter } = local;
-      entry.changes = [change];
-      entry.own = { actor: this.document.actor, firstCounter, lastCounter, seq: this.lastSeq };
-      this.own.add(entry.own);
-      this.unsent.push(change);
+    const [seq, heads] = [this.lastSeq, this.document.heads()];
+    if (local === undefined) {
+      this.keeper.record({ changes: [], seq, heads });
+      return;
     }
-    this.changeLog.push(entry);
-  }
-
-  // Durability and the index
-
-  /** Goes on where a full disk stopped it. @throws WormholeError `full` */
-  retry(): void {
-    this.advance();
-  }
-
-  /** Log first, so that the index is never ahead of what survives the process. */
-  private advance(): void {
-    this.changeLog.append();
-    // Begins now, beside the index's own write; `settle` reports what comes of it.
-    this.changeLog.sync().catch(() => {});
-    const dirty = this.dirty;
-    if (dirty === undefined) return;
-    const change = this.updateIndex(dirty);
-    this.dirty = undefined;
-    const heads = this.document.heads();
-    this.parts.events.emit('echo', { seq: this.lastSeq, change, heads, remote: dirty.remote });
-  }
-
-  private updateIndex({ inodes, times, all }: NonNullable<Engine['dirty']>): IndexChange {
-    const stamp = { heads: this.document.heads(), seq: this.lastSeq, time: this.parts.clock.wallNs() };
-    if (!all) return this.indexer.update({ ...stamp, touched: inodes, times });
-    this.indexer.rebuild(stamp);
-    return { inodes: [ROOT], names: [] };
-  }
-
-  private mark(inodes: Iterable<InodeId>, times: ReadonlyMap<InodeId, bigint>, remote: boolean): void {
-    this.dirty ??= { inodes: new Set(), times: new Map(), all: false, remote: false };
-    for (const inode of inodes) this.dirty.inodes.add(inode);
-    for (const [inode, time] of times) this.dirty.times.set(inode, time);
-    this.dirty.remote ||= remote;
+    const { change, firstCounter, lastCounter } = local;
+    const own = { actor: this.document.actor, firstCounter, lastCounter, seq };
+    this.own.add(own);
+    this.keeper.record({ changes: [change], seq, heads, own });
   }
 
   /** At the start: the index shows what it was stamped with, the document may have more, or something else. */
   private catchUp(): void {
     const stamp = this.indexer.stamp();
     const heads = this.document.heads();
-    if (sameHeads(stamp.heads, heads) && stamp.seq === this.lastSeq) return;
-    const known = stamp.heads.length > 0 && this.document.contains(stamp.heads);
-    this.mark([], new Map(), true);
-    if (known && stamp.seq <= this.lastSeq) this.markChanges(this.document.changesSince(stamp.heads));
-    else if (this.dirty !== undefined) this.dirty.all = true;
-    if (!known) this.parts.log.info('building the index', { heads: heads.length });
-    this.advance();
-  }
-
-  /** Resolves when everything that went in so far survives a power cut; then peers and the journal hear of it.
-   *  @throws WormholeError `io`: nothing more will ever be durable in this log */
-  settle(): Promise<void> {
-    this.nextSettle ??= this.settling
-      .catch(() => {})
-      .then(() => {
-        this.nextSettle = undefined;
-        this.settling = this.settleNow();
-        return this.settling;
-      });
-    return this.nextSettle;
-  }
-
-  private async settleNow(): Promise<void> {
-    const reached = { heads: this.document.heads(), seq: this.lastSeq };
-    const changes = this.unsent;
-    if (this.changeLog.isBehind) throw new WormholeError('full', 'the disk is full: free some space');
-    this.unsent = [];
-    await this.changeLog.sync();
-    const moved = reached.seq !== this.durableNow.seq || !sameHeads(reached.heads, this.durableNow.heads);
-    this.durableNow = reached;
-    if (changes.length > 0) this.parts.events.emit('changes', { changes, heads: reached.heads });
-    if (moved) this.parts.events.emit('durable', reached);
+    const isSame = sameHeads(stamp.heads, heads) && stamp.seq === this.lastSeq;
+    const isKnown = stamp.heads.length > 0 && this.document.contains(stamp.heads);
+    if (!isSame && isKnown && stamp.seq <= this.lastSeq) {
+      this.markChanges(this.document.changesSince(stamp.heads));
+    } else if (!isSame) {
+      this.parts.log.info('building the index', { heads: heads.length });
+      this.keeper.markAll();
+    }
+    this.keeper.advance();
   }
 
   // Peers
@@ -269,7 +214,7 @@ export class Engine {
       this.takeIn(() => this.document.applyChanges(batch));
     }
     await this.settle();
-    return this.durableNow.heads;
+    return this.durable.heads;
   }
 
   /** The next sync message; it speaks only of what is durable here. */
@@ -280,16 +225,17 @@ export class Engine {
 
   /** @throws WormholeError `protocol` when the message is not valid; nothing was applied */
   async receive(peer: PodId, message: Uint8Array): Promise<Heads> {
-    this.checkMessage(message);
+    checkMessage(message);
     this.takeIn(() => this.document.receiveSync(this.peers.of(peer), message));
     await this.settle();
-    return this.durableNow.heads;
+    return this.durable.heads;
   }
 
   disconnect(peer: PodId): Promise<void> {
     return this.peers.disconnect(peer);
   }
 
+  /** True when the document has all of `heads`, durably. */
   async contains(heads: Heads): Promise<boolean> {
     if (!this.document.contains(heads)) return false;
     await this.settle();
@@ -308,19 +254,27 @@ export class Engine {
 
   /** @throws WormholeError `exists` when there is a document, `protocol` when the snapshot is not valid */
   async adoptSnapshot(bytes: Uint8Array): Promise<Heads> {
-    if (this.document.founded) throw new WormholeError('exists', 'there is a document already');
-    const adopted = this.loadForeign(bytes);
-    this.replaceDocument(adopted);
-    await this.snapshot();
-    this.markAll();
-    this.advance();
+    this.checkEmpty();
+    const { actor, network, folder } = this.parts;
+    const document = loadForeign(bytes, actor, network);
+    const { changeLog: log, logName, own, lastSeq: seq } = this;
+    // Durable first: nothing may build upon it before.
+    await rewrite(folder, { document, log, logName, own, seq });
+    this.checkEmpty();
+    this.replaceDocument(document);
+    this.keeper.markAll();
+    this.keeper.advance();
     await this.settle();
-    return this.durableNow.heads;
+    return this.durable.heads;
+  }
+
+  private checkEmpty(): void {
+    if (this.founded) throw new WormholeError('exists', 'there is a document already');
   }
 
   // Keeping
 
-  /** Takes a snapshot when the log is long enough to be worth it. */
+  /** Takes a snapshot when the log is long enough to be worth it; when idle, half of that is enough. */
   async tidy(idle: boolean): Promise<void> {
     if (this.changeLog.isLong(idle ? 1 : 2) && !this.stalled) await this.snapshot();
   }
@@ -339,6 +293,7 @@ export class Engine {
     await this.peers.save();
   }
 
+  /** @throws WormholeError `full` or `io` when the last of it could not be made durable; it is closed anyway */
   async close(): Promise<void> {
     await this.snapshotting?.catch(() => {});
     try {
@@ -357,107 +312,59 @@ export class Engine {
   /** Runs what puts changes into the document, and carries on whatever it put in, even when it fails. */
   private takeIn(work: () => void): void {
     const before = this.document.heads();
-    const wasFounded = this.document.founded;
-    let failure: unknown;
+    const wasFounded = this.founded;
+    let failure: WormholeError | undefined;
     try {
       work();
     } catch (error) {
       if (isDead(error)) throw error;
-      failure = new WormholeError('protocol', `a peer's changes were refused: ${messageOf(error)}`, {
-        cause: error,
-      });
+      const reason = messageOf(error);
+      failure = new WormholeError('protocol', `a peer's changes were refused: ${reason}`, { cause: error });
     }
     const changes = this.document.changesSince(before);
     if (changes.length > 0) {
       this.markChanges(changes);
-      if (!wasFounded) this.welcome();
+      if (!wasFounded && this.founded) this.welcome();
       this.recordRemote(changes);
-      this.advance();
+      this.keeper.advance();
     }
     if (failure !== undefined) throw failure;
   }
 
-  /** A joiner's document got its first changes. */
+  /** A joiner's document has its beginning now. */
   private welcome(): void {
-    if (!this.document.founded) return;
     try {
-      this.checkSchema();
+      checkSchema(this.document, this.parts.network);
     } catch (error) {
-      this.dirty = undefined;
+      this.keeper.unmark();
       this.replaceDocument(TreeDocument.empty(this.parts.actor));
       throw new WormholeError('protocol', messageOf(error));
     }
     this.document.spread();
-    this.markAll();
+    this.keeper.markAll();
   }
 
   private recordRemote(changes: readonly Uint8Array[]): void {
     for (let at = 0; at < changes.length; at += RECORD_CHANGES_MAX) {
       const part = changes.slice(at, at + RECORD_CHANGES_MAX);
       const isLast = at + RECORD_CHANGES_MAX >= changes.length;
-      this.changeLog.push({ changes: part, seq: this.lastSeq, heads: isLast ? this.document.heads() : [] });
+      this.keeper.record({ changes: part, seq: this.lastSeq, heads: isLast ? this.document.heads() : [] });
     }
   }
 
   private markChanges(changes: readonly Uint8Array[]): void {
     const decoded = changes.map((change) => automerge.decodeChange(change));
     const { inodes, all, writes } = this.document.touched(decoded);
-    this.mark(inodes, new Map(), true);
-    if (all) this.markAll();
+    this.keeper.mark(inodes, true);
+    if (all) this.keeper.markAll();
     if (writes < SPREAD_FROM_WRITES) return;
     this.document.spread(new Set([...inodes].flatMap((inode) => parseInode(inode)?.bucket ?? [])));
-  }
-
-  private markAll(): void {
-    this.mark([], new Map(), true);
-    if (this.dirty !== undefined) this.dirty.all = true;
-  }
-
-  /** @throws WormholeError `protocol` */
-  private checkMessage(message: Uint8Array): void {
-    if (message.length > LIMITS.treeMessageBytesMax) {
-      throw new WormholeError('protocol', 'a sync message is larger than the limit');
-    }
-    try {
-      const { changes } = this.document.decodeSync(message);
-      for (const change of changes) if (!isWholeDocument(change)) checkChange(change);
-    } catch (error) {
-      if (isDead(error) || error instanceof WormholeError) throw error;
-      throw new WormholeError('protocol', 'a sync message is not valid', { cause: error });
-    }
-  }
-
-  /** @throws WormholeError `protocol` */
-  private loadForeign(bytes: Uint8Array): TreeDocument {
-    try {
-      const { header, document } = decodeSnapshot(bytes);
-      const adopted = TreeDocument.load(document, this.parts.actor);
-      this.checkSchema(adopted);
-      if (!sameHeads(adopted.heads(), header.heads)) throw new RangeError('wrong heads');
-      return adopted;
-    } catch (error) {
-      if (isDead(error)) throw error;
-      throw new WormholeError('protocol', `a peer's snapshot is not valid: ${messageOf(error)}`, {
-        cause: error,
-      });
-    }
   }
 
   private replaceDocument(document: TreeDocument): void {
     this.peers.reset();
     this.document.free();
     this.document = document;
-  }
-
-  /** @throws WormholeError `newer-format`, or `corrupt` for the document of another network */
-  private checkSchema(document = this.document): void {
-    if (document.version() > SCHEMA_VERSION) {
-      throw new WormholeError('newer-format', "this network's tree needs a newer wormhole: update this one");
-    }
-    const network = document.network();
-    if (network === undefined || Buffer.compare(network, this.parts.network) !== 0) {
-      throw new WormholeError('corrupt', 'the document belongs to another network');
-    }
   }
 }
 

@@ -1,6 +1,7 @@
 import { link, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LIMITS, messageOf, WormholeError } from '../../base/index.js';
+import type { RecordLogOptions } from '../../store/index.js';
 import type { Heads } from '../schema.js';
 import { isDead } from './automerge.js';
 import { ChangeLog } from './change-log.js';
@@ -11,6 +12,9 @@ import { readSnapshot, type Snapshot, writeSnapshot } from './snapshot.js';
 
 const SNAPSHOT = 'snapshot';
 const LOG = /^changes-(\d+)$/;
+
+/** The log's file operations; another for tests. */
+export type LogDisk = RecordLogOptions['disk'];
 
 export interface Loaded {
   document: TreeDocument;
@@ -33,11 +37,11 @@ export function snapshotPath(folder: string): string {
  * stay where they are for whoever wants to look.
  * @throws WormholeError `newer-format`, `full` or `io`
  */
-export async function loadDocument(folder: string, actor: string): Promise<Loaded> {
+export async function loadDocument(folder: string, actor: string, disk?: LogDisk): Promise<Loaded> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const { snapshot, damage } = await trySnapshot(folder, actor);
   const logName = snapshot?.header.log ?? (await newestLog(folder)) ?? 'changes-0';
-  const { log, damaged } = await ChangeLog.open(join(folder, logName));
+  const { log, damaged } = await ChangeLog.open(join(folder, logName), disk);
   const document =
     snapshot === undefined ? TreeDocument.empty(actor) : TreeDocument.load(snapshot.document, actor);
   const loaded: Loaded = {
@@ -57,7 +61,7 @@ export async function loadDocument(folder: string, actor: string): Promise<Loade
       reason: reason ?? 'changes are missing in the change log',
       missing,
     };
-    return beginAnew(folder, loaded);
+    return beginAnew(folder, loaded, disk);
   }
   // A power cut may take the log's end although the snapshot, which was durable first, already holds it.
   if (snapshot !== undefined && log.next < snapshot.header.logNext) await rewrite(folder, loaded);
@@ -110,10 +114,10 @@ function replay(loaded: Loaded, snapshot: Snapshot | undefined): { heads: Heads;
 }
 
 /** A new log and a snapshot that names it: the old files are out of use the moment the snapshot is in place. */
-async function beginAnew(folder: string, loaded: Loaded): Promise<Loaded> {
+async function beginAnew(folder: string, loaded: Loaded, disk?: LogDisk): Promise<Loaded> {
   await loaded.log.close();
   const logName = `changes-${Number(LOG.exec(loaded.logName)?.[1] ?? 0) + 1}`;
-  const { log } = await ChangeLog.open(join(folder, logName));
+  const { log } = await ChangeLog.open(join(folder, logName), disk);
   const anew: Loaded = { ...loaded, log, logName };
   await rewrite(folder, anew);
   return anew;

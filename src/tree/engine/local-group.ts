@@ -7,6 +7,7 @@ import type {
   OpId,
   Registers,
   RegisterWrite,
+  Tombstone,
   Versioned,
 } from '../schema.js';
 import { derivedInode, parseInode } from './allocator.js';
@@ -114,12 +115,11 @@ export class LocalGroup {
     for (const value of distinct(kept)) this.makeReal(inode, value, now);
     const isWritten = staged.l !== undefined || data !== undefined;
     const tombstone = staged.dead && !isWritten ? this.tombstone(staged, now, open, kept) : undefined;
-    const buried = new Set(now.x.flatMap(({ value }) => value.saw));
     if (staged.l !== undefined) this.put(inode, 'l', encodeLocation(isNew ? placed(staged.l) : staged.l));
     if (data !== undefined) this.put(inode, 'd', encodeData(data));
     if (staged.a !== undefined && tombstone === undefined) this.put(inode, 'a', encodeAttributes(staged.a));
     if (tombstone !== undefined) this.put(inode, 'x', tombstone);
-    else if (isWritten && buried.size > 0) this.unearth(inode, buried);
+    else if (isWritten && !isNew) this.unearth(inode, now.x);
   }
 
   /**
@@ -154,7 +154,9 @@ export class LocalGroup {
 
   /** A write to a deleted inode brings it back. Putting the very value that is there writes nothing, and its id
    *  is one that the tombstone saw: then the tombstone has to go. */
-  private unearth(inode: InodeId, buried: ReadonlySet<OpId>): void {
+  private unearth(inode: InodeId, tombstones: readonly Versioned<Tombstone>[]): void {
+    if (tombstones.length === 0) return;
+    const buried = new Set(tombstones.flatMap(({ value }) => value.saw));
     const { l, d } = this.document.look(inode);
     if ([...l, ...d].every(({ id }) => buried.has(id))) this.put(inode, 'x', encodeTombstone({ saw: [] }));
   }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { deflateRawSync } from 'node:zlib';
 import { sha256Bytes, WormholeError } from '../../../src/base/index.js';
 import { automerge } from '../../../src/tree/engine/automerge.js';
-import { checkChange, isWholeDocument } from '../../../src/tree/engine/change-check.js';
+import { checkChange, checkChunks } from '../../../src/tree/engine/change-check.js';
 
 function change(keys: number): Uint8Array {
   const handle = automerge.create({ actor: 'aabbcc' });
@@ -89,10 +89,19 @@ test('a bomb is refused before it is unpacked', () => {
   assert.ok(performance.now() - started < 3000);
 });
 
-test('a whole document is told from a change', () => {
+test('several chunks in one piece are each looked at, documents too', () => {
   const handle = automerge.create({ actor: 'aa' });
   handle.put('_root', 'k', 1);
   handle.commit(null, 0);
-  assert.equal(isWholeDocument(handle.save()), true);
-  assert.equal(isWholeDocument(change(1)), false);
+  const whole = Buffer.concat([change(2), handle.saveNoCompress(), change(3)]);
+  checkChunks(whole);
+  checkChunks(new Uint8Array());
+  for (let bit = 0; bit < whole.length * 8; bit += 5) {
+    const flipped = Uint8Array.from(whole);
+    flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    assert.throws(() => checkChunks(flipped), refused, `bit ${bit}`);
+  }
+  for (let length = 1; length < change(2).length; length++) {
+    assert.throws(() => checkChunks(whole.subarray(0, length)), refused);
+  }
 });

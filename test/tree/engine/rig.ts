@@ -95,6 +95,7 @@ export interface PodOptions {
   seed?: number;
   network?: Uint8Array;
   indexer?: MemoryIndexer;
+  disk?: EngineParts['disk'];
 }
 
 let starts = 0;
@@ -124,6 +125,7 @@ export async function openPod(folder: string, options: PodOptions = {}): Promise
     events,
     clock: systemClock,
     log: silentLog,
+    ...(options.disk === undefined ? {} : { disk: options.disk }),
   };
   const engine = await Engine.open(parts).catch(async (error) => {
     await database.close();

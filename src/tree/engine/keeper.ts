@@ -1,0 +1,132 @@
+import { type Clock, type Emitter, WormholeError } from '../../base/index.js';
+import { type Heads, type InodeId, ROOT } from '../schema.js';
+import type { ChangeLog } from './change-log.js';
+import type { ChangeRecord } from './change-record.js';
+import type { EngineEvents } from './client.js';
+import type { IndexChange, Indexer } from './indexer.js';
+import { sameHeads } from './load.js';
+
+export interface KeeperParts {
+  log: ChangeLog;
+  indexer: Indexer;
+  events: Emitter<EngineEvents>;
+  clock: Clock;
+  /** Where the document stands. */
+  now(): { heads: Heads; seq: number };
+}
+
+interface Dirty {
+  inodes: Set<InodeId>;
+  times: Map<InodeId, bigint>;
+  /** Not these inodes but the whole index. */
+  all: boolean;
+  remote: boolean;
+}
+
+/**
+ * Carries what went into the document on to the log, the index and the disk, in this order: the index is never
+ * ahead of what survives the process, and nobody else hears of what does not survive a power cut. Where a full
+ * disk stops it, it can be told to go on later; nothing is skipped.
+ */
+export class Keeper {
+  private readonly parts: KeeperParts;
+  /** What the index does not show yet. */
+  private dirty: Dirty | undefined;
+  private unsent: Uint8Array[] = [];
+  private reached: { heads: Heads; seq: number };
+  private settling: Promise<void> = Promise.resolve();
+  private nextSettle: Promise<void> | undefined;
+
+  constructor(parts: KeeperParts) {
+    this.parts = parts;
+    this.reached = parts.now();
+  }
+
+  /** What survives a power cut. */
+  get durable(): { heads: Heads; seq: number } {
+    return this.reached;
+  }
+
+  /** True while log or index lag behind the document: {@link advance} goes on. */
+  get stalled(): boolean {
+    return this.parts.log.isBehind || this.dirty !== undefined;
+  }
+
+  /** The document has these changes now. */
+  record(record: ChangeRecord): void {
+    this.parts.log.push(record);
+    if (record.own !== undefined) this.unsent.push(...record.changes);
+  }
+
+  /** The index has to look at these inodes again. */
+  mark(inodes: Iterable<InodeId>, remote: boolean, times?: ReadonlyMap<InodeId, bigint>): void {
+    const dirty = this.begin();
+    for (const inode of inodes) dirty.inodes.add(inode);
+    for (const [inode, time] of times ?? []) dirty.times.set(inode, time);
+    dirty.remote ||= remote;
+  }
+
+  /** The index has to be built anew. */
+  markAll(): void {
+    const dirty = this.begin();
+    dirty.all = true;
+    dirty.remote = true;
+  }
+
+  /** The document that was marked is gone. */
+  unmark(): void {
+    this.dirty = undefined;
+  }
+
+  /** Log first, then the index, then the echo.
+   *  @throws WormholeError `full`: free some space and call again */
+  advance(): void {
+    this.parts.log.append();
+    // Begins now, beside the index's own write; `settle` reports what comes of it.
+    this.parts.log.sync().catch(() => {});
+    const dirty = this.dirty;
+    if (dirty === undefined) return;
+    const now = this.parts.now();
+    const change = this.updateIndex(dirty, now);
+    this.dirty = undefined;
+    this.parts.events.emit('echo', { ...now, change, remote: dirty.remote });
+  }
+
+  /** Resolves when everything that went in so far survives a power cut; then peers and the journal hear of it.
+   *  @throws WormholeError `io`: nothing more will ever be durable in this log; `full`: later perhaps */
+  settle(): Promise<void> {
+    this.nextSettle ??= this.settling
+      .catch(() => {})
+      .then(() => {
+        this.nextSettle = undefined;
+        this.settling = this.settleNow();
+        return this.settling;
+      });
+    return this.nextSettle;
+  }
+
+  private async settleNow(): Promise<void> {
+    if (this.parts.log.isBehind) throw new WormholeError('full', 'the disk is full: free some space');
+    const now = this.parts.now();
+    const changes = this.unsent;
+    this.unsent = [];
+    await this.parts.log.sync();
+    const moved = now.seq !== this.reached.seq || !sameHeads(now.heads, this.reached.heads);
+    this.reached = now;
+    if (changes.length > 0) this.parts.events.emit('changes', { changes, heads: now.heads });
+    if (moved) this.parts.events.emit('durable', now);
+  }
+
+  private begin(): Dirty {
+    this.dirty ??= { inodes: new Set(), times: new Map(), all: false, remote: false };
+    return this.dirty;
+  }
+
+  private updateIndex(dirty: Dirty, now: { heads: Heads; seq: number }): IndexChange {
+    const stamp = { ...now, time: this.parts.clock.wallNs() };
+    const { inodes: touched, times } = dirty;
+    if (!dirty.all) return this.parts.indexer.update({ ...stamp, touched, times });
+    this.parts.indexer.rebuild(stamp);
+    return { inodes: [ROOT], names: [] };
+  }
+}

@@ -1,0 +1,306 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { encodeCbor, WormholeError } from '../../../src/base/index.js';
+import { automerge } from '../../../src/tree/engine/automerge.js';
+import type { InodeId } from '../../../src/tree/schema.js';
+import { converse, created, file, NETWORK, openPod, operation, type Pod, withFolder } from './rig.js';
+
+const isProtocol = (error: unknown) => error instanceof WormholeError && error.code === 'protocol';
+
+async function pair(folder: string): Promise<[Pod, Pod]> {
+  const a = await openPod(join(folder, 'a'));
+  const b = await openPod(join(folder, 'b'), { name: 'bb' });
+  a.apply(created('one/00', 'first'));
+  await converse(a, b);
+  return [a, b];
+}
+
+test('what a pod writes another reads, and both have the same heads', () =>
+  withFolder(async (folder) => {
+    const a = await openPod(join(folder, 'a'));
+    const b = await openPod(join(folder, 'b'), { name: 'bb' });
+    assert.equal(b.engine.founded, false);
+    a.apply(created('one/00', 'hello'));
+    assert.ok((await converse(a, b)) > 2);
+    assert.deepEqual(b.engine.durable.heads, a.engine.durable.heads);
+    assert.deepEqual(b.read('one/00'), a.read('one/00'));
+    assert.equal(b.read('one/00')?.l[0]?.value.name, 'hello');
+    assert.deepEqual(b.indexer.rows.get('one/00'), a.read('one/00'));
+    assert.equal(await converse(a, b), 0, 'there is nothing more to say');
+    for (const pod of [a, b]) await pod.close();
+  }));
+
+test('a pushed change is indexed, echoed as remote and acknowledged', () =>
+  withFolder(async (folder) => {
+    const [a, b] = await pair(folder);
+    const before = a.sent.length;
+    a.apply(created('one/01', 'second'));
+    await a.engine.settle();
+    const heads = await b.engine.applyChanges(a.sent.slice(before));
+    assert.deepEqual(heads, a.engine.durable.heads);
+    assert.deepEqual(b.indexer.calls.at(-1), { kind: 'update', touched: ['one/01'] });
+    const echo = b.events.findLast(({ name }) => name === 'echo')?.value as { remote: boolean };
+    assert.equal(echo.remote, true);
+    for (const pod of [a, b]) await pod.close();
+  }));
+
+test('pushed out of order, twice and in parts: the same document', () =>
+  withFolder(async (folder) => {
+    const [a, b] = await pair(folder);
+    const before = a.sent.length;
+    for (let n = 1; n <= 6; n++) a.apply(created(`one/0${n}`, `file-${n}`));
+    await a.engine.settle();
+    const [one, two, three, four, five, six] = a.sent.slice(before) as Uint8Array[];
+    const start = b.engine.durable.heads;
+    assert.deepEqual(
+      await b.engine.applyChanges([three, two] as Uint8Array[]),
+      start,
+      'it waits for the first',
+    );
+    assert.equal(await b.engine.contains(a.engine.durable.heads), false);
+    await b.engine.applyChanges([six, one, one] as Uint8Array[]);
+    await b.engine.applyChanges([five, four, two] as Uint8Array[]);
+    assert.deepEqual(b.engine.durable.heads, a.engine.durable.heads);
+    assert.equal(b.indexer.rows.size, 7);
+    for (const pod of [a, b]) await pod.close();
+  }));
+
+test('changes that wait for others are not lost to anti-entropy', () =>
+  withFolder(async (folder) => {
+    const [a, b] = await pair(folder);
+    const before = a.sent.length;
+    a.apply(created('one/01', 'x'));
+    a.apply(created('one/02', 'y'));
+    await a.engine.settle();
+    await b.engine.applyChanges(a.sent.slice(before + 1));
+    await converse(a, b);
+    assert.deepEqual(b.engine.durable.heads, a.engine.durable.heads);
+    assert.equal(b.indexer.rows.size, 3);
+    for (const pod of [a, b]) await pod.close();
+  }));
+
+test('damaged changes and messages are refused whole', () =>
+  withFolder(async (folder) => {
+    const [a, b] = await pair(folder);
+    const before = a.sent.length;
+    a.apply(created('one/01', 'x'));
+    a.apply(created('one/02', 'y'));
+    await a.engine.settle();
+    const [good, bad] = a.sent.slice(before) as [Uint8Array, Uint8Array];
+    bad[bad.length - 1] = (bad[bad.length - 1] ?? 0) ^ 1;
+    const heads = b.engine.durable.heads;
+    await assert.rejects(b.engine.applyChanges([good, bad]), isProtocol);
+    await assert.rejects(b.engine.receive('peer-a', Uint8Array.from([0x42, 1, 2, 3])), isProtocol);
+    await assert.rejects(b.engine.receive('peer-a', new Uint8Array()), isProtocol);
+    assert.deepEqual(b.engine.durable.heads, heads);
+    await converse(a, b);
+    assert.deepEqual(b.engine.durable.heads, a.engine.durable.heads);
+    for (const pod of [a, b]) await pod.close();
+  }));
+
+test('any bytes for a message end in a coded error', () =>
+  withFolder(async (folder) => {
+    const [a, b] = await pair(folder);
+    a.apply(created('one/01', 'x'));
+    const honest = (await a.engine.generate('peer-b')) as Uint8Array;
+    await fc.assert(
+      fc.asyncProperty(fc.nat(), fc.nat(255), fc.boolean(), async (at, value, cut) => {
+        const broken = Uint8Array.from(honest);
+        broken[at % broken.length] = value;
+        const message = cut ? broken.subarray(0, at % broken.length) : broken;
+        await b.engine.receive('stranger', message).catch((error) => assert.ok(isProtocol(error), error));
+      }),
+      { numRuns: 300 },
+    );
+    await b.engine.disconnect('stranger');
+    await converse(a, b);
+    assert.deepEqual(b.engine.durable.heads, a.engine.durable.heads);
+    for (const pod of [a, b]) await pod.close();
+  }));
+
+test("another network's document is refused, and the joiner stays empty", () =>
+  withFolder(async (folder) => {
+    const foreign = await openPod(join(folder, 'a'), { network: Uint8Array.from([9]) });
+    const home = await openPod(join(folder, 'b'));
+    const joiner = await openPod(join(folder, 'c'), { name: 'cc' });
+    foreign.apply(created('one/00', 'x'));
+    await assert.rejects(converse(foreign, joiner), isProtocol);
+    assert.equal(joiner.engine.founded, false);
+    assert.deepEqual(joiner.engine.durable.heads, []);
+    await joiner.close();
+    const again = await openPod(join(folder, 'c'), { name: 'cc' });
+    assert.equal(again.engine.founded, false);
+    await converse(home, again);
+    assert.deepEqual(again.engine.durable.heads, home.engine.durable.heads);
+    for (const pod of [foreign, home, again]) await pod.close();
+  }));
+
+test('a reconnect after a restart says little: what the peer has is remembered', () =>
+  withFolder(async (folder) => {
+    let [a, b] = await pair(folder);
+    for (let n = 1; n < 200; n++) a.apply({ inode: 'one/00', d: file(`c${n}`), replaces: [] });
+    await converse(a, b);
+    for (const pod of [a, b]) await pod.close();
+    [a, b] = [await openPod(join(folder, 'a')), await openPod(join(folder, 'b'), { name: 'bb' })];
+    const remembered = (await a.engine.generate('peer-b'))?.length ?? 0;
+    const fresh = (await a.engine.generate('somebody else'))?.length ?? 0;
+    assert.ok(remembered * 2 < fresh, `${remembered} bytes beside ${fresh}`);
+    await converse(a, b);
+    for (const pod of [a, b]) await pod.close();
+  }));
+
+test('a cold joiner takes a snapshot, once, and syncs from there', () =>
+  withFolder(async (folder) => {
+    const a = await openPod(join(folder, 'a'));
+    assert.equal(await a.engine.snapshotForPeer(), undefined, 'a small document needs none');
+    let seq = 0;
+    for (let bucket = 0; bucket < 24; bucket++) {
+      const writes = Array.from({ length: 256 }, (_, n) =>
+        created(
+          `b${bucket}/${n.toString(16).padStart(2, '0')}`,
+          `file-${bucket}-${n}-${'x'.repeat(180)}`,
+          `c${n}`,
+        ),
+      );
+      a.engine.apply([operation(++seq, writes)]);
+    }
+    const snapshot = (await a.engine.snapshotForPeer()) as Uint8Array;
+    const b = await openPod(join(folder, 'b'), { name: 'bb' });
+    const broken = Uint8Array.from(snapshot);
+    broken[1000] = (broken[1000] ?? 0) ^ 1;
+    await assert.rejects(b.engine.adoptSnapshot(broken), isProtocol);
+    assert.equal(b.engine.founded, false);
+    assert.deepEqual(await b.engine.adoptSnapshot(snapshot), a.engine.durable.heads);
+    assert.equal(b.indexer.rows.size, 24 * 256);
+    await assert.rejects(b.engine.adoptSnapshot(snapshot), (error: WormholeError) => error.code === 'exists');
+    assert.equal(b.engine.appliedSeq, 0, "the peer's journal is not ours");
+    b.apply(created('mine/00', 'mine'));
+    await b.close();
+    const again = await openPod(join(folder, 'b'), { name: 'bb' });
+    assert.equal(again.engine.appliedSeq, 1);
+    await converse(a, again);
+    assert.deepEqual(a.engine.durable.heads, again.engine.durable.heads);
+    assert.ok(a.indexer.rows.has('mine/00'));
+    for (const pod of [a, again]) await pod.close();
+    const stranger = await openPod(join(folder, 'c'), { name: 'cc', network: Uint8Array.from([7]) });
+    await assert.rejects(stranger.engine.adoptSnapshot(snapshot), isProtocol);
+    await stranger.close();
+  }));
+
+test('what a hostile member writes is ignored where it does not fit, and read where it does', () =>
+  withFolder(async (folder) => {
+    const [a, b] = await pair(folder);
+    const evil = automerge.create({ actor: 'ee' });
+    evil.applyChanges(a.sent);
+    const top = evil.getWithType('_root', 'b')?.[1] as string;
+    const bucket = evil.getWithType(top, 'one')?.[1] as string;
+    evil.put(bucket, '00l', 'not bytes');
+    evil.put(bucket, '00d', encodeCbor([1, 0, -5, 0, 'c', 0]));
+    evil.put(bucket, '00x', Uint8Array.from([0xff]));
+    evil.put(bucket, 'something else', 1);
+    evil.putObject(bucket, '01d', {});
+    evil.put(top, 'made-00', 'no map');
+    evil.put(top, '../..', 1);
+    evil.putObject(top, 'ONE', { '00d': Uint8Array.from([1]) });
+    evil.put('_root', 'junk', 1);
+    evil.commit(null, 0);
+    await b.engine.applyChanges([evil.getLastLocalChange() as Uint8Array]);
+    assert.equal(b.indexer.rows.has('one/00'), false);
+    assert.deepEqual([...b.indexer.rows.keys()], []);
+    b.apply({ inode: 'one/00', l: { parent: 'root/0', name: 'again' }, d: file('back') });
+    assert.equal(b.indexer.rows.get('one/00')?.l[0]?.value.name, 'again');
+    await converse(a, b);
+    assert.deepEqual(a.read('one/00'), b.read('one/00'));
+    for (const pod of [a, b]) await pod.close();
+  }));
+
+test('a bucket that a second pod makes again: all see the same one, and its index follows', () =>
+  withFolder(async (folder) => {
+    const [a, b] = await pair(folder);
+    const other = automerge.create({ actor: 'ff' });
+    other.applyChanges(a.sent);
+    const top = other.getWithType('_root', 'b')?.[1] as string;
+    other.putObject(top, 'one', {});
+    other.commit(null, 0);
+    const change = other.getLastLocalChange() as Uint8Array;
+    for (const pod of [a, b]) {
+      await pod.engine.applyChanges([change]);
+      assert.equal(pod.read('one/00'), undefined);
+      assert.equal(pod.indexer.rows.has('one/00'), false);
+    }
+    a.apply(created('one/00', 'new'));
+    await converse(a, b);
+    assert.equal(b.read('one/00')?.l[0]?.value.name, 'new');
+    for (const pod of [a, b]) await pod.close();
+  }));
+
+test('an operation of a joiner waits in the journal: nothing goes into an unfounded document', () =>
+  withFolder(async (folder) => {
+    const joiner = await openPod(folder, { name: 'bb' });
+    assert.throws(() => joiner.engine.apply([operation(1, [created('one/00', 'x')])]), { code: 'busy' });
+    assert.equal(joiner.engine.appliedSeq, 0);
+    await joiner.close();
+  }));
+
+test('pods that exchange at random end in the same document, and each index equals it', async () => {
+  const step = fc.tuple(fc.nat(2), fc.nat(5), fc.nat(3));
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), (steps) =>
+      withFolder(async (folder) => {
+        const pods = [
+          await openPod(join(folder, 'a')),
+          await openPod(join(folder, 'b'), { name: 'bb' }),
+          await openPod(join(folder, 'c'), { name: 'cc' }),
+        ] as [Pod, Pod, Pod];
+        await meetAll(pods);
+        for (const [n, [who, inode, what]] of steps.entries()) await act(pods, who, `one/0${inode}`, what, n);
+        await meetAll(pods);
+        await meetAll(pods);
+        for (const pod of pods) {
+          assert.deepEqual(pod.engine.durable.heads, pods[0].engine.durable.heads);
+          const rows = [...pod.indexer.reader.inodes()].map((id) => [id, pod.read(id)] as const);
+          assert.deepEqual(new Map(rows), new Map([...pod.indexer.rows]));
+          assert.deepEqual(new Map(rows), new Map([...pods[0].indexer.rows]));
+        }
+        for (const pod of pods) await pod.close();
+      }),
+    ),
+    { numRuns: 8 },
+  );
+});
+
+async function act(
+  pods: readonly Pod[],
+  who: number,
+  inode: InodeId,
+  what: number,
+  n: number,
+): Promise<void> {
+  const pod = pods[who] as Pod;
+  const now = pod.read(inode);
+  const versions = now?.d.map(({ id }) => id) ?? [];
+  if (what === 0) pod.apply(created(inode, `name-${n}`, `c${n}`));
+  else if (what === 1) pod.apply({ inode, d: file(`c${n}`), replaces: versions.slice(-1) });
+  else if (what === 2) pod.apply({ inode, x: { saw: [...(now?.l.map(({ id }) => id) ?? []), ...versions] } });
+  else await converse(pod, pods[(who + 1) % pods.length] as Pod);
+}
+
+async function meetAll([a, b, c]: readonly [Pod, Pod, Pod]): Promise<void> {
+  await converse(a, b);
+  await converse(b, c);
+  await converse(c, a);
+}
+
+test('the network id is in the document', () =>
+  withFolder(async (folder) => {
+    const a = await openPod(folder);
+    await a.engine.settle();
+    const document = automerge.create({ actor: 'dd' });
+    document.applyChanges(a.sent);
+    assert.deepEqual(document.get('_root', 'network'), NETWORK);
+    assert.equal(Number(document.get('_root', 'v')), 1);
+    assert.equal(Number(document.get('_root', 'epoch')), 0);
+    await a.close();
+  }));
