@@ -1,4 +1,4 @@
-/** `wormhole.yaml` to a checked, typed Config; two Configs to a list of differences. */
+/** Turns `wormhole.yaml` into a checked, typed Config. */
 export * from './network-config.js';
 export * from './pod-config.js';
 export { type Problem, type ProblemCode, pictureOf, positionOf, type Reading } from './problem.js';
