@@ -1,11 +1,11 @@
-import { createHash, webcrypto } from 'node:crypto';
+import { createHash, hash, webcrypto } from 'node:crypto';
 
 /** A SHA-256 as 64 lower-case hexadecimal digits. */
 export type Sha256 = string;
 
 /** SHA-256 on this thread: for up to some 64 KiB (40 µs); above, use {@link sha256InBackground}. */
 export function sha256(data: Uint8Array): Sha256 {
-  return createHash('sha256').update(data).digest('hex');
+  return hash('sha256', data, 'hex');
 }
 
 /** SHA-256 as 32 bytes. */

@@ -16,6 +16,7 @@ import { ChunkReader } from './reading/chunk-reader.js';
 import { Layouts } from './reading/layouts.js';
 import { ReadAheadBudget } from './reading/read-ahead.js';
 import { WriteBehind } from './reading/write-behind.js';
+import { Slab } from './slab.js';
 import type { StagingGround } from './staging/large-staging.js';
 import { Settlement } from './staging/settlement.js';
 import { StagedContent } from './staging/staged-content.js';
@@ -70,12 +71,12 @@ export async function openContentStore(options: ContentStoreOptions): Promise<Co
   const stagingLog = new StagingLog(recordLog, space);
   const parts = assemble(options, {
     chunkLog,
-    ground: { folder: staging, log: stagingLog, space, unhardened: new Map() },
+    ground: { folder: staging, log: stagingLog, space, unhardened: new Map(), removals: new Set() },
   });
   parts.closeLogs = async () => {
     await Promise.all([chunkLog.close(), recordLog.close()]);
   };
-  parts.small.recover(log);
+  parts.small.recover();
   if (options.source !== undefined) parts.reader.useSource(options.source);
   const found = recover(parts, log);
   return new LocalContentStore(parts, found, await parts.totals.begin());
@@ -87,7 +88,8 @@ function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; gro
   const { ground } = made;
   const folders = chunkFolders(folder);
   const totals = new Totals(database);
-  const small = new SmallChunks({ database, log: made.chunkLog });
+  const slab = new Slab();
+  const small = new SmallChunks({ database, log: made.chunkLog, slab });
   const files = new FileChunks(folders, 'm');
   const chunks = new VerifiedChunks(new CombinedChunks(small, files), totals, log);
   const evictable = new Evictable({
@@ -103,7 +105,7 @@ function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; gro
   });
   const storing = new Storing({ chunks, files, evictable, space: ground.space });
   const memory = chunkMemory();
-  const writeBehind = new WriteBehind((id, bytes, how) => storing.put(id, bytes, how), log);
+  const writeBehind = new WriteBehind((chunk, how) => storing.put(chunk, how), log);
   const reader = new ChunkReader({ memory, chunks, evictable, writeBehind, log });
   const layouts = new Layouts(reader);
   const isLocal = (id: string) => chunks.has(id);
@@ -118,7 +120,7 @@ function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; gro
       await options.namesDurable?.();
     },
   });
-  const workshop = { reading, memory, chunks, evictable, ground, publisher, settlement };
+  const workshop = { reading, memory, chunks, evictable, ground, publisher, settlement, slab };
   const parts = { ...workshop, small, reader, layouts, writeBehind, storing, totals, clock, log };
   return { ...parts, chunkFolder: folders.chunks, closeLogs: async () => {} };
 }

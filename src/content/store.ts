@@ -1,5 +1,6 @@
 import { type Clock, LIMITS, type Log, WormholeError } from '../base/index.js';
 import type { SmallChunks } from './chunks/small-chunks.js';
+import { refused } from './chunks/verified-chunks.js';
 import type {
   ChunkId,
   ChunkRef,
@@ -85,14 +86,16 @@ export class LocalContentStore implements ContentStore {
     return memory.get(id) ?? writeBehind.get(id) ?? (await chunks.get(id));
   }
 
-  put(id: ChunkId, bytes: Uint8Array, options: { keep: boolean }): Promise<void> {
-    return this.parts.storing.put(id, bytes, options);
+  async put(id: ChunkId, bytes: Uint8Array, options: { keep: boolean }): Promise<void> {
+    const verified = await this.parts.chunks.verify(id, bytes);
+    if (verified === undefined) throw refused(id);
+    await this.parts.storing.put(verified, options);
   }
 
   async keep(id: ChunkId): Promise<void> {
     if (await this.parts.storing.keepPresent(id)) return;
     const bytes = await this.parts.reader.read(id, { urgent: false, signal: this.closing.signal });
-    await this.parts.storing.put(id, bytes, { keep: true });
+    await this.put(id, bytes, { keep: true });
   }
 
   release(id: ChunkId): Promise<void> {
@@ -133,6 +136,7 @@ export class LocalContentStore implements ContentStore {
     await Promise.all(this.background);
     await writeBehind.idle();
     await settlement.close();
+    await Promise.all(ground.removals);
     await Promise.all([small.move(), evictable.close()]);
     await totals.end();
     ground.space.close();

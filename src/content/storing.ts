@@ -2,7 +2,7 @@ import { LIMITS } from '../base/index.js';
 import type { Evictable } from './cache/evictable.js';
 import type { Space } from './cache/space.js';
 import type { FileChunks } from './chunks/file-chunks.js';
-import type { VerifiedChunks } from './chunks/verified-chunks.js';
+import type { VerifiedChunk, VerifiedChunks } from './chunks/verified-chunks.js';
 import type { ChunkId } from './content.js';
 
 export interface StoringOptions {
@@ -26,9 +26,9 @@ export class Storing {
     this.space = options.space;
   }
 
-  /** @throws WormholeError `corrupt` | `full` | `io` */
-  put(id: ChunkId, bytes: Uint8Array, options: { keep: boolean }): Promise<void> {
-    return options.keep ? this.putToKeep(id, bytes) : this.putToCache(id, bytes);
+  /** @throws WormholeError `full` | `io` */
+  put(chunk: VerifiedChunk, options: { keep: boolean }): Promise<void> {
+    return options.keep ? this.putToKeep(chunk) : this.putToCache(chunk);
   }
 
   /** Makes a chunk that is here one to keep. @returns false when it is not here, or was rotten */
@@ -55,10 +55,13 @@ export class Storing {
     if (bytes !== undefined) await this.evictable.add(id, bytes.length);
   }
 
-  private async putToKeep(id: ChunkId, bytes: Uint8Array): Promise<void> {
+  private async putToKeep(chunk: VerifiedChunk): Promise<void> {
+    const { id } = chunk;
     await this.evictable.pin(id);
     try {
-      if (!this.chunks.has(id) || this.evictable.has(id)) await this.chunks.put(id, bytes, { durable: true });
+      if (!this.chunks.has(id) || this.evictable.has(id)) {
+        await this.chunks.putVerified(chunk, { durable: true });
+      }
       this.evictable.release(id);
     } finally {
       this.evictable.unpin(id);
@@ -66,7 +69,8 @@ export class Storing {
   }
 
   /** Where there is no room even without what can be evicted, the chunk is not cached. */
-  private async putToCache(id: ChunkId, bytes: Uint8Array): Promise<void> {
+  private async putToCache(chunk: VerifiedChunk): Promise<void> {
+    const { id, bytes } = chunk;
     if (this.chunks.has(id) || !this.evictable.admits(bytes.length)) return;
     const missing = this.space.missing(bytes.length);
     if (missing > 0) {
@@ -76,7 +80,7 @@ export class Storing {
     await this.evictable.pin(id);
     try {
       await this.evictable.add(id, bytes.length);
-      await this.chunks.put(id, bytes, { durable: false });
+      await this.chunks.putVerified(chunk, { durable: false });
     } catch (error) {
       this.evictable.release(id);
       throw error;

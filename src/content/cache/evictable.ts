@@ -81,11 +81,12 @@ export class Evictable {
 
   /** The chunk is to stay. */
   release(id: ChunkId): void {
+    if (!this.has(id)) return;
     const pin = this.pins.get(id);
     if (pin !== undefined) pin.length = undefined;
     this.lru.delete(id);
     this.touched.delete(id);
-    if (this.rows.has(id)) this.rows.remove(id);
+    this.rows.remove(id);
   }
 
   /** Keeps a chunk from being evicted until `unpin`; resolves when no removal of it is under way. */

@@ -7,8 +7,9 @@ import type { ChunkId } from '../content.js';
  */
 export interface Chunks {
   has(id: ChunkId): boolean;
-  /** The bytes as they lie there, not verified; undefined when absent. @throws WormholeError `io` */
-  get(id: ChunkId): Answer<Uint8Array | undefined>;
+  /** The bytes as they lie there, not verified; undefined when absent. A known length in bytes saves a look-up.
+   *  @throws WormholeError `io` */
+  get(id: ChunkId, length?: number): Answer<Uint8Array | undefined>;
   /** Readable once this is answered. `durable` chunks survive the death of the process from then on, and a
    *  power cut after `flush`; others may be lost. Putting what is there already writes it anew.
    *  @throws WormholeError `full` | `io` */

@@ -17,7 +17,8 @@ export class CombinedChunks implements Chunks {
     return this.small.has(id) || this.large.has(id);
   }
 
-  get(id: ChunkId): Answer<Uint8Array | undefined> {
+  get(id: ChunkId, length?: number): Answer<Uint8Array | undefined> {
+    if (length !== undefined) return this.place(length).get(id);
     return then(this.small.get(id), (bytes) => {
       if (bytes !== undefined) return bytes;
       // Asked first, so that an absent chunk is answered without a promise.
@@ -26,7 +27,7 @@ export class CombinedChunks implements Chunks {
   }
 
   put(id: ChunkId, bytes: Uint8Array, options: { durable: boolean }): Answer<void> {
-    return (bytes.length <= LIMITS.smallFileBytesMax ? this.small : this.large).put(id, bytes, options);
+    return this.place(bytes.length).put(id, bytes, options);
   }
 
   remove(id: ChunkId): Answer<void> {
@@ -35,6 +36,10 @@ export class CombinedChunks implements Chunks {
 
   setAside(id: ChunkId): Answer<void> {
     return then(this.small.setAside(id), () => this.large.setAside(id));
+  }
+
+  private place(length: number): Chunks {
+    return length <= LIMITS.smallFileBytesMax ? this.small : this.large;
   }
 
   async flush(): Promise<void> {

@@ -164,7 +164,7 @@ export class FileChunks implements Chunks {
   }
 
   private path(id: ChunkId): string {
-    return join(this.folders.chunks, id.slice(0, 2), id.slice(2));
+    return `${this.folders.chunks}/${id.slice(0, 2)}/${id.slice(2)}`;
   }
 }
 

@@ -13,8 +13,6 @@ export class Overlay {
   private running: Promise<void> | undefined;
   /** Bytes in memory that wait for the next batch. */
   waitingBytes = 0;
-  /** Rows that are in the database without what waits, and the balance of what waits. */
-  private balance = 0;
 
   constructor(database: Database, table: string) {
     this.database = database;
@@ -40,20 +38,13 @@ export class Overlay {
     return this.table.has(key);
   }
 
-  /** Rows, counted without those that wait to be removed or added twice. */
-  get count(): number {
-    return Math.max(0, this.table.count() + this.balance);
-  }
-
   /** @param value is kept as it is */
   put(key: string, value: Uint8Array): void {
-    if (!this.has(key)) this.balance++;
     this.waiting.set(key, value);
     this.waitingBytes += value.length + ROW_BYTES;
   }
 
   remove(key: string): void {
-    if (this.has(key)) this.balance--;
     this.waiting.set(key, undefined);
     this.waitingBytes += ROW_BYTES;
   }
@@ -78,14 +69,13 @@ export class Overlay {
 
   private async commitBatch(): Promise<void> {
     const batch = this.waiting;
-    const { waitingBytes, balance } = this;
+    const { waitingBytes } = this;
     this.committing = batch;
     this.waiting = new Map();
     this.waitingBytes = 0;
     try {
       await this.database.write(writesOf(this.name, batch));
       this.database.refresh();
-      this.balance -= balance;
     } catch (error) {
       for (const [key, value] of batch) if (!this.waiting.has(key)) this.waiting.set(key, value);
       this.waitingBytes += waitingBytes;

@@ -1,14 +1,13 @@
-import { isSha256, LIMITS, type Log, sha256 } from '../../base/index.js';
+import { LIMITS, sha256 } from '../../base/index.js';
 import type { Database, RecordLog } from '../../store/index.js';
 import type { Answer } from '../answer.js';
 import type { ChunkId } from '../content.js';
+import type { Slab } from '../slab.js';
 import type { Chunks } from './chunks.js';
 import { Overlay } from './overlay.js';
 
 const SMALL_TABLE = 'content.small';
 const DAMAGED_TABLE = 'content.damaged';
-/** A record of the log: the id, then the bytes. */
-const ID_BYTES = 32;
 
 /**
  * Small chunks, in the database. A durable one is appended to a log first, by one write() on this thread, and
@@ -16,29 +15,23 @@ const ID_BYTES = 32;
  */
 export class SmallChunks implements Chunks {
   private readonly log: RecordLog;
+  private readonly slab: Slab;
   private readonly rows: Overlay;
   private readonly damaged: Overlay;
   /** Something that no record of the log holds waits for the next batch. */
   private unlogged = false;
 
-  constructor(options: { database: Database; log: RecordLog }) {
+  constructor(options: { database: Database; log: RecordLog; slab: Slab }) {
+    this.slab = options.slab;
     this.log = options.log;
     this.rows = new Overlay(options.database, SMALL_TABLE);
     this.damaged = new Overlay(options.database, DAMAGED_TABLE);
   }
 
   /** Takes up what an earlier process appended and did not move. To be called once, before anything else. */
-  recover(log: Log): void {
-    for (const { number, record } of this.log.read(this.log.first)) {
-      const bytes = record.subarray(ID_BYTES);
-      const id = Buffer.from(record.subarray(0, ID_BYTES)).toString('hex');
-      if (isSha256(id) && sha256(bytes) === id) this.rows.put(id, Buffer.from(bytes));
-      else log.error('a record of the content log is not the chunk it says it is', { number, id });
-    }
-  }
-
-  get count(): number {
-    return this.rows.count;
+  recover(): void {
+    for (const { record } of this.log.read(this.log.first))
+      this.rows.put(sha256(record), Buffer.from(record));
   }
 
   has(id: ChunkId): boolean {
@@ -48,20 +41,15 @@ export class SmallChunks implements Chunks {
   get(id: ChunkId): Uint8Array | undefined {
     const row = this.rows.get(id);
     if (row === undefined) return undefined;
-    return row.shared ? Buffer.from(row.value) : row.value;
+    return row.shared ? this.slab.copy(row.value) : row.value;
   }
 
   put(id: ChunkId, bytes: Uint8Array, options: { durable: boolean }): Answer<void> {
     if (options.durable) {
-      const record = Buffer.allocUnsafe(ID_BYTES + bytes.length);
-      record.write(id, 0, 'hex');
-      record.set(bytes, ID_BYTES);
-      this.log.append(record);
-      this.rows.put(id, record.subarray(ID_BYTES));
-    } else {
-      this.rows.put(id, bytes);
-      this.unlogged = true;
-    }
+      // A record is the bytes alone: what they are named follows from them.
+      this.log.append(bytes);
+    } else this.unlogged = true;
+    this.rows.put(id, bytes);
     // Writers wait only when the database falls far behind.
     if (this.rows.waitingBytes > LIMITS.smallPendingBytesMax) return this.rows.commit();
   }

@@ -3,6 +3,12 @@ import { type Answer, then } from '../answer.js';
 import type { ChunkId } from '../content.js';
 import type { Chunks, Counter } from './chunks.js';
 
+/** A chunk whose bytes were hashed and are what its id names; only `verify` makes one. */
+export interface VerifiedChunk {
+  readonly id: ChunkId;
+  readonly bytes: Uint8Array;
+}
+
 /**
  * The one gate: nothing passes into the store, or out of it to a reader, that does not hash to its id. A rotten
  * chunk is set aside and from then on absent, so that whoever asked fetches it from elsewhere.
@@ -11,6 +17,7 @@ export class VerifiedChunks implements Chunks {
   private readonly chunks: Chunks;
   private readonly counter: Counter;
   private readonly log: Log;
+  private readonly passed = new WeakSet<VerifiedChunk>();
   /** Ids of chunks that were found rotten here and not stored again since, the latest of them. */
   private readonly rotten = new Set<ChunkId>();
 
@@ -24,8 +31,8 @@ export class VerifiedChunks implements Chunks {
     return this.chunks.has(id);
   }
 
-  get(id: ChunkId): Answer<Uint8Array | undefined> {
-    return then(this.chunks.get(id), (bytes) => {
+  get(id: ChunkId, length?: number): Answer<Uint8Array | undefined> {
+    return then(this.chunks.get(id, length), (bytes) => {
       if (bytes === undefined) return undefined;
       return then(hashes(bytes, id), (right) => (right ? bytes : this.quarantine(id, bytes.length)));
     });
@@ -33,18 +40,33 @@ export class VerifiedChunks implements Chunks {
 
   /** @throws WormholeError `corrupt` when the bytes do not hash to the id */
   put(id: ChunkId, bytes: Uint8Array, options: { durable: boolean }): Answer<void> {
-    return then(hashes(bytes, id), (right) => {
-      if (!right)
-        throw new WormholeError('corrupt', `these bytes are not the chunk ${id}; they were refused`);
-      return this.store(id, bytes, options, this.chunks.has(id));
+    return then(this.verify(id, bytes), (verified) => {
+      if (verified === undefined) throw refused(id);
+      return this.putVerified(verified, options);
     });
+  }
+
+  /** The chunk, or undefined when the bytes do not hash to the id. */
+  verify(id: ChunkId, bytes: Uint8Array): Answer<VerifiedChunk | undefined> {
+    return then(hashes(bytes, id), (right) => {
+      if (!right) return undefined;
+      const verified: VerifiedChunk = { id, bytes };
+      this.passed.add(verified);
+      return verified;
+    });
+  }
+
+  /** Stores what came through `verify` of this gate. */
+  putVerified(verified: VerifiedChunk, options: { durable: boolean }): Answer<void> {
+    if (!this.passed.has(verified)) throw new WormholeError('internal', 'a chunk went past the gate');
+    return this.store(verified.id, verified.bytes, options, this.chunks.has(verified.id));
   }
 
   /** Stores a small chunk under the id that its bytes hash to here and now. */
   add(bytes: Uint8Array): { id: ChunkId; isNew: boolean; stored: Answer<void> } {
     const id = sha256(bytes);
     // What lies here under this id may have rotted; equal bytes are the only ones that need not be written.
-    const present = this.chunks.get(id);
+    const present = this.chunks.get(id, bytes.length);
     if (present !== undefined && !(present instanceof Promise) && Buffer.compare(present, bytes) === 0) {
       return { id, isNew: false, stored: undefined };
     }
@@ -92,7 +114,11 @@ export class VerifiedChunks implements Chunks {
 const ROTTEN_MAX = 10_000;
 
 /** Whether bytes are what an id names; computed off this thread where that is worth it. */
-export function hashes(bytes: Uint8Array, id: ChunkId): Answer<boolean> {
+function hashes(bytes: Uint8Array, id: ChunkId): Answer<boolean> {
   if (bytes.length <= LIMITS.smallFileBytesMax) return sha256(bytes) === id;
   return sha256InBackground(bytes).then((hash) => hash === id);
+}
+
+export function refused(id: ChunkId): WormholeError {
+  return new WormholeError('corrupt', `these bytes are not the chunk ${id}; they were refused`);
 }

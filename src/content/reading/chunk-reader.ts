@@ -2,7 +2,7 @@ import { LIMITS, type Log, messageOf, WormholeError } from '../../base/index.js'
 import type { Answer } from '../answer.js';
 import type { Evictable } from '../cache/evictable.js';
 import type { ChunkMemory } from '../cache/memory.js';
-import { hashes, type VerifiedChunks } from '../chunks/verified-chunks.js';
+import type { VerifiedChunk, VerifiedChunks } from '../chunks/verified-chunks.js';
 import type { ChunkId, ChunkSource } from '../content.js';
 import { interrupted, orAborted } from './interrupted.js';
 import type { WriteBehind } from './write-behind.js';
@@ -26,6 +26,8 @@ export interface ChunkReaderOptions {
 export interface ReadOptions {
   /** Somebody waits for these bytes (as opposed to read-ahead). */
   urgent: boolean;
+  /** Bytes of the chunk, where they are known. */
+  length?: number;
   signal?: AbortSignal | undefined;
 }
 
@@ -77,7 +79,7 @@ export class ChunkReader {
     if (bytes !== undefined) return bytes;
     const flight = this.flights.get(id);
     if (flight !== undefined) return this.join(flight, options.signal);
-    const local = this.chunks.get(id);
+    const local = this.chunks.get(id, options.length);
     if (local !== undefined && !(local instanceof Promise)) return this.remember(id, local);
     return this.join(this.start(id, local, options.urgent), options.signal);
   }
@@ -113,16 +115,17 @@ export class ChunkReader {
     const fetched = await this.fetch(id, urgent, signal);
     // What this pod was to hold and found rotten is replaced for good.
     const keep = this.chunks.wasRotten(id) && !this.evictable.has(id);
-    this.writeBehind.add(id, fetched, { keep });
-    return this.remember(id, fetched);
+    this.writeBehind.add(fetched, { keep });
+    return this.remember(id, fetched.bytes);
   }
 
-  private async fetch(id: ChunkId, urgent: boolean, signal: AbortSignal): Promise<Uint8Array> {
+  private async fetch(id: ChunkId, urgent: boolean, signal: AbortSignal): Promise<VerifiedChunk> {
     const { source } = this;
     if (source === undefined) throw this.absent(id, undefined);
     for (let attempt = 1; ; attempt++) {
       const bytes = await this.ask(source, id, urgent, signal);
-      if (bytes.length <= LIMITS.chunkBytesMax && (await hashes(bytes, id))) return ownBytes(bytes);
+      const right = bytes.length <= LIMITS.chunkBytesMax && (await this.chunks.verify(id, ownBytes(bytes)));
+      if (right) return right;
       this.log.warn('another pod sent bytes that are not the chunk asked for', { id, attempt });
       if (attempt === LIMITS.fetchAttemptsMax) {
         throw new WormholeError('corrupt', `no pod sent the right bytes of chunk ${id}; try again later`);

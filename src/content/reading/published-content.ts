@@ -20,15 +20,14 @@ export class PublishedContent {
   readonly content: ContentId;
   readonly size: number;
   private readonly reading: Reading;
-  private readonly closing = new AbortController();
-  private readonly ahead: ReadAhead;
+  /** Made when there is more than one chunk to read. */
+  private ahead: ReadAhead | undefined;
   private layout: Layout | undefined;
 
   constructor(content: ContentId, size: number, reading: Reading) {
     this.content = content;
     this.size = size;
     this.reading = reading;
-    this.ahead = new ReadAhead(reading.reader, reading.budget, reading.isLocal, this.closing.signal);
   }
 
   /** Bytes at an offset, shorter only at the end; a view into a chunk where one chunk has them all.
@@ -50,7 +49,7 @@ export class PublishedContent {
 
   /** Stops reading ahead. */
   close(): void {
-    this.closing.abort();
+    this.ahead?.close();
   }
 
   private readFrom(layout: Layout, offset: number, end: number, signal?: AbortSignal): Answer<Uint8Array> {
@@ -58,7 +57,7 @@ export class PublishedContent {
     const last = end <= layout.end(first) ? first : layout.find(end - 1);
     if (first === last) {
       const slice = this.slice(layout, first, offset, end, signal);
-      this.ahead.note(layout, offset, end, last);
+      if (layout.count > 1) this.noteRead(layout, offset, end, last);
       return slice;
     }
     const slices: Answer<Uint8Array>[] = [];
@@ -71,9 +70,14 @@ export class PublishedContent {
         slices.push(Promise.reject(error));
       }
     }
-    this.ahead.note(layout, offset, end, last);
+    this.noteRead(layout, offset, end, last);
     if (slices.every((slice) => slice instanceof Uint8Array)) return Buffer.concat(slices);
     return Promise.all(slices).then((parts) => Buffer.concat(parts));
+  }
+
+  private noteRead(layout: Layout, offset: number, end: number, last: number): void {
+    this.ahead ??= new ReadAhead(this.reading.reader, this.reading.budget, this.reading.isLocal);
+    this.ahead.note(layout, offset, end, last);
   }
 
   private slice(
@@ -86,7 +90,7 @@ export class PublishedContent {
     const { id, length } = layout.entry(index);
     if (id === '') return Buffer.alloc(end - offset);
     const start = layout.start(index);
-    return then(this.reading.reader.read(id, { urgent: true, signal }), (bytes) => {
+    return then(this.reading.reader.read(id, { urgent: true, length, signal }), (bytes) => {
       if (bytes.length !== length) throw wrongLength(id, bytes.length, length);
       return bytes.subarray(offset - start, end - start);
     });

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { LIMITS } from '../../base/index.js';
 import type { Layout } from '../layout.js';
 import type { ChunkReader } from './chunk-reader.js';
@@ -24,7 +25,7 @@ export class ReadAheadBudget {
 export class ReadAhead {
   private readonly reader: ChunkReader;
   private readonly budget: ReadAheadBudget;
-  private readonly signal: AbortSignal;
+  private readonly closing = new AbortController();
   /** True when a chunk is in this pod's store. */
   private readonly isLocal: (id: string) => boolean;
   private chunk = -1;
@@ -33,59 +34,64 @@ export class ReadAhead {
   private window = 1;
   /** Entries below this index were asked for already. */
   private askedUpTo = 0;
+  /** Everything that the window allows was asked for. */
+  private complete = false;
 
-  constructor(
-    reader: ChunkReader,
-    budget: ReadAheadBudget,
-    isLocal: (id: string) => boolean,
-    signal: AbortSignal,
-  ) {
+  constructor(reader: ChunkReader, budget: ReadAheadBudget, isLocal: (id: string) => boolean) {
     this.reader = reader;
     this.budget = budget;
     this.isLocal = isLocal;
-    this.signal = signal;
+    // One listener for each chunk on its way, and the budget bounds those.
+    setMaxListeners(0, this.closing.signal);
+  }
+
+  /** Gives up what is on its way. */
+  close(): void {
+    this.closing.abort();
   }
 
   /** To be told of every read, after its own chunks were asked for. */
   note(layout: Layout, offset: number, end: number, lastChunk: number): void {
-    const forward = lastChunk === this.chunk || lastChunk === this.chunk + 1;
+    const moved = lastChunk !== this.chunk;
+    const forward = !moved || lastChunk === this.chunk + 1;
     // The kernel's requests come out of order by a few; a chunk further is still the same walk.
     const continues = forward && (this.chunksInRow > 0 || offset === this.nextOffset);
     this.nextOffset = end;
+    this.chunk = lastChunk;
     if (!continues) {
       this.chunksInRow = 0;
       this.window = 1;
       this.askedUpTo = lastChunk + 1;
-    } else if (lastChunk !== this.chunk || this.chunksInRow === 0) {
+    } else if (moved || this.chunksInRow === 0) {
       this.chunksInRow++;
       this.window *= 2;
+      this.complete = false;
     }
-    this.chunk = lastChunk;
-    if (this.chunksInRow > 0) this.ask(layout);
+    if (this.chunksInRow > 0 && !this.complete) this.complete = this.ask(layout);
   }
 
-  private ask(layout: Layout): void {
+  /** @returns false when there is more to ask for as soon as the budget allows */
+  private ask(layout: Layout): boolean {
     const from = Math.max(this.askedUpTo, this.chunk + 1);
     let bytes = from > this.chunk + 1 ? layout.start(from) - layout.end(this.chunk) : 0;
     for (let i = from; i < layout.count && i <= this.chunk + this.window; i++) {
       const { id, length } = layout.entry(i);
       bytes += length;
-      if (id === '') {
-        this.askedUpTo = i + 1;
-        continue;
-      }
-      const local = this.isLocal(id);
-      if ((local && i > this.chunk + LOCAL_CHUNKS) || bytes > LIMITS.readAheadBytesMax) return;
-      if (!this.reader.isNear(id)) {
-        if (!this.budget.take(length)) return;
-        this.begin(id, length);
+      if (id !== '') {
+        const local = this.isLocal(id);
+        if ((local && i > this.chunk + LOCAL_CHUNKS) || bytes > LIMITS.readAheadBytesMax) return true;
+        if (!this.reader.isNear(id)) {
+          if (!this.budget.take(length)) return false;
+          this.begin(id, length);
+        }
       }
       this.askedUpTo = i + 1;
     }
+    return true;
   }
 
   private begin(id: string, length: number): void {
-    Promise.resolve(this.reader.read(id, { urgent: false, signal: this.signal }))
+    Promise.resolve(this.reader.read(id, { urgent: false, length, signal: this.closing.signal }))
       // The reader asks again when it gets there, and hears then what went wrong.
       .catch(() => {})
       .finally(() => this.budget.give(length));

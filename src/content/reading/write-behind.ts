@@ -1,21 +1,25 @@
 import { LIMITS, type Log } from '../../base/index.js';
+import { CUTTING } from '../chunker.js';
+import type { VerifiedChunk } from '../chunks/verified-chunks.js';
 import type { ChunkId } from '../content.js';
-import { interrupted } from './interrupted.js';
+import { orAborted } from './interrupted.js';
 
 interface Waiting {
-  bytes: Uint8Array;
+  chunk: VerifiedChunk;
   keep: boolean;
 }
 
-/** Chunks written at once; more gains nothing and takes threads from readers. */
-const WRITERS = 2;
+type Store = (chunk: VerifiedChunk, options: { keep: boolean }) => Promise<void>;
+
+/** Chunks being written at once: enough to share the commits that say they may be evicted. */
+const WRITERS = 8;
 
 /**
  * Fetched chunks on their way to the disk. Readers do not wait for that: they find the bytes here. What cannot be
  * stored is dropped, for it can be fetched again; what is to be kept has its own way in, ContentStore.keep.
  */
 export class WriteBehind {
-  private readonly store: (id: ChunkId, bytes: Uint8Array, options: { keep: boolean }) => Promise<void>;
+  private readonly store: Store;
   private readonly log: Log;
   private readonly waiting = new Map<ChunkId, Waiting>();
   private readonly writing = new Map<ChunkId, Waiting>();
@@ -23,35 +27,33 @@ export class WriteBehind {
   private readonly wakeRoom = new Set<() => void>();
   private readonly wakeIdle = new Set<() => void>();
 
-  constructor(
-    store: (id: ChunkId, bytes: Uint8Array, options: { keep: boolean }) => Promise<void>,
-    log: Log,
-  ) {
+  constructor(store: Store, log: Log) {
     this.store = store;
     this.log = log;
   }
 
   get(id: ChunkId): Uint8Array | undefined {
-    return (this.waiting.get(id) ?? this.writing.get(id))?.bytes;
+    return (this.waiting.get(id) ?? this.writing.get(id))?.chunk.bytes;
   }
 
-  /** Takes a verified chunk; beyond the limit it is not stored, only read. */
-  add(id: ChunkId, bytes: Uint8Array, options: { keep: boolean }): void {
+  /** Takes a chunk; beyond the limit it is not stored, only read. */
+  add(chunk: VerifiedChunk, options: { keep: boolean }): void {
+    const { id, bytes } = chunk;
     if (this.get(id) !== undefined || this.bytes + bytes.length > 2 * LIMITS.writeBehindBytesMax) return;
-    this.waiting.set(id, { bytes, keep: options.keep });
+    this.waiting.set(id, { chunk, keep: options.keep });
     this.bytes += bytes.length;
     this.work();
   }
 
-  /** Resolves when there is room for another chunk; rejects when aborted. */
+  /** Resolves when there is room for another chunk, in the order of asking; rejects when aborted. */
   async room(signal: AbortSignal): Promise<void> {
-    while (this.bytes > LIMITS.writeBehindBytesMax) {
-      await new Promise<void>((resolve) => {
-        this.wakeRoom.add(resolve);
-        signal.addEventListener('abort', () => resolve(), { once: true });
-      });
-      if (signal.aborted) throw interrupted(signal.reason);
-    }
+    if (this.bytes <= LIMITS.writeBehindBytesMax) return;
+    let wake = () => {};
+    const woken = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    this.wakeRoom.add(wake);
+    await orAborted(woken, signal).finally(() => this.wakeRoom.delete(wake));
   }
 
   /** Resolves when nothing waits. */
@@ -62,24 +64,34 @@ export class WriteBehind {
   }
 
   private work(): void {
-    for (const [id, chunk] of this.waiting) {
+    for (const [id, waiting] of this.waiting) {
       if (this.writing.size >= WRITERS) return;
       this.waiting.delete(id);
-      this.writing.set(id, chunk);
-      this.store(id, chunk.bytes, chunk)
+      this.writing.set(id, waiting);
+      this.store(waiting.chunk, waiting)
         .catch((error) => this.log.debug('a fetched chunk could not be cached', { id, error }))
-        .finally(() => this.written(id, chunk.bytes.length));
+        .finally(() => this.written(id, waiting.chunk.bytes.length));
     }
   }
 
   private written(id: ChunkId, length: number): void {
     this.writing.delete(id);
     this.bytes -= length;
-    for (const wake of this.wakeRoom) wake();
-    this.wakeRoom.clear();
+    this.wakeReaders(length);
     this.work();
     if (this.waiting.size + this.writing.size > 0) return;
     for (const wake of this.wakeIdle) wake();
     this.wakeIdle.clear();
+  }
+
+  /** Lets as many go on as fit into what was freed; each brings a chunk of about the average size. */
+  private wakeReaders(freed: number): void {
+    let room = Math.min(freed, LIMITS.writeBehindBytesMax - this.bytes);
+    for (const wake of this.wakeRoom) {
+      if (room <= 0) return;
+      this.wakeRoom.delete(wake);
+      wake();
+      room -= CUTTING.normalBytes;
+    }
   }
 }

@@ -15,6 +15,8 @@ export interface StagingGround {
   space: Space;
   /** What was recorded and is not yet safe from a power cut, with the number of rounds it has waited. */
   unhardened: Map<LargeStaging, number>;
+  /** Staging files being deleted. */
+  removals: Set<Promise<void>>;
 }
 
 /** What is published: a consistent snapshot, in files that nothing is written to meanwhile. */
@@ -214,8 +216,8 @@ export class LargeStaging {
   end(): void {
     this.close();
     if (this.recorded) this.ground.log.append({ type: 'end', id: this.id });
-    dropFiles(this.files);
-    dropFiles(this.retired);
+    this.dropFiles(this.files);
+    this.dropFiles(this.retired);
     this.ground.space.countDisk(-this.claimedBytes);
     this.claimedBytes = 0;
   }
@@ -232,6 +234,16 @@ export class LargeStaging {
     this.unhardened();
     this.claimedBytes = this.shape.ranges.bytes;
     this.ground.space.countDisk(this.claimedBytes);
+  }
+
+  private dropFiles(files: Map<number, StagingFile>): void {
+    const { removals } = this.ground;
+    for (const file of files.values()) {
+      file.close();
+      const removal: Promise<void> = file.remove().finally(() => removals.delete(removal));
+      removals.add(removal);
+    }
+    files.clear();
   }
 
   private async syncOnce(): Promise<void> {
@@ -267,7 +279,7 @@ export class LargeStaging {
       changes: [{ rebase: { content, size, visible, files } }],
     });
     this.unhardened();
-    dropFiles(this.retired);
+    this.dropFiles(this.retired);
     if (this.frozen.size === 0) this.settleClaim();
   }
 
@@ -332,12 +344,4 @@ export class LargeStaging {
 
 function follows(before: { end: number; file: number }, after: { start: number; file: number }): boolean {
   return before.end === after.start && before.file === after.file;
-}
-
-function dropFiles(files: Map<number, StagingFile>): void {
-  for (const file of files.values()) {
-    file.close();
-    file.remove();
-  }
-  files.clear();
 }

@@ -72,12 +72,6 @@ export class Ranges {
     this.extents = this.extents.filter((extent) => !files.has(extent.file));
   }
 
-  /** True when something in `start` to `end` was written. */
-  touches(start: number, end: number): boolean {
-    const extent = this.extents[this.firstEndingAfter(start)];
-    return extent !== undefined && extent.start < end;
-  }
-
   /** The part that holds `offset`: its end (at most `limit`), and its file, or undefined for a gap. */
   at(offset: number, limit: number): { end: number; file: number | undefined } {
     const extent = this.extents[this.firstEndingAfter(offset)];

@@ -1,10 +1,12 @@
 import type { Space } from '../cache/space.js';
+import type { Slab } from '../slab.js';
 
 const CAPACITY_MIN = 4096;
 
 /** A small file being written: all its bytes in memory. */
 export class SmallStaging {
   private readonly space: Space;
+  private readonly slab: Slab;
   private buffer: Buffer;
   private length: number;
   private claimed = 0;
@@ -14,8 +16,9 @@ export class SmallStaging {
   private shared: boolean;
 
   /** @param bytes what the file holds; it is not changed */
-  constructor(bytes: Uint8Array, space: Space) {
+  constructor(bytes: Uint8Array, space: Space, slab: Slab) {
     this.space = space;
+    this.slab = slab;
     this.buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     this.length = bytes.length;
     this.shared = true;
@@ -70,7 +73,7 @@ export class SmallStaging {
     }
     if (!this.shared && size <= this.buffer.length) return;
     const capacity = this.shared ? size : Math.max(size, 2 * this.buffer.length, CAPACITY_MIN);
-    const buffer = Buffer.allocUnsafe(capacity);
+    const buffer = this.slab.take(capacity);
     this.buffer.copy(buffer, 0, 0, Math.min(this.length, size));
     this.buffer = buffer;
     this.shared = false;

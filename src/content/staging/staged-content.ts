@@ -7,6 +7,7 @@ import type { ContentId, OpenContent, Published } from '../content.js';
 import { Layout } from '../layout.js';
 import type { Publisher } from '../publishing/publisher.js';
 import { PublishedContent, type Reading } from '../reading/published-content.js';
+import type { Slab } from '../slab.js';
 import { LargeStaging, type StagingGround } from './large-staging.js';
 import type { Settlement } from './settlement.js';
 import { SmallStaging } from './small-staging.js';
@@ -21,6 +22,7 @@ export interface Workshop {
   ground: StagingGround;
   publisher: Publisher;
   settlement: Settlement;
+  slab: Slab;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -43,7 +45,7 @@ export class StagedContent implements OpenContent {
   /** Changes wait for this: the old bytes are being fetched. */
   private starting: Promise<void> | undefined;
   private publishing: Promise<Published> | undefined;
-  private readonly giveUp = new AbortController();
+  private giveUp: AbortController | undefined;
 
   constructor(workshop: Workshop, key: string, content: ContentId, size: number) {
     this.workshop = workshop;
@@ -61,7 +63,7 @@ export class StagedContent implements OpenContent {
       const bytes = entry.small.content === '' ? NOTHING : workshop.chunks.get(entry.small.content.slice(1));
       if (!(bytes instanceof Uint8Array))
         throw new WormholeError('io', 'the bytes of a staged file are gone');
-      content.small = new SmallStaging(bytes, workshop.ground.space);
+      content.small = new SmallStaging(bytes, workshop.ground.space, workshop.slab);
       content.record = id;
       content.saved = { version: content.small.version, content: entry.small.content, recorded: true };
     }
@@ -141,7 +143,7 @@ export class StagedContent implements OpenContent {
 
   close(discard = false): Answer<void> {
     this.base.close();
-    if (discard) this.giveUp.abort();
+    if (discard) this.giveUp?.abort();
     const pending = this.publishing ?? this.starting;
     if (pending === undefined) return this.letGo(discard);
     return pending.then(
@@ -179,7 +181,7 @@ export class StagedContent implements OpenContent {
     change: (small: SmallStaging, data: Uint8Array) => void,
   ): Answer<void> {
     const start = (bytes: Uint8Array, arrived: Uint8Array) => {
-      const small = new SmallStaging(bytes, this.workshop.ground.space);
+      const small = new SmallStaging(bytes, this.workshop.ground.space, this.workshop.slab);
       change(small, arrived);
       this.small = small;
     };
@@ -283,6 +285,7 @@ export class StagedContent implements OpenContent {
 
   private async publishLarge(large: LargeStaging): Promise<Published> {
     const { publisher, reading, settlement } = this.workshop;
+    this.giveUp = new AbortController();
     const { signal } = this.giveUp;
     const draft = await large.freeze();
     try {

@@ -6,7 +6,7 @@ import {
   openSync,
   read,
   readSync,
-  rmSync,
+  unlink,
   write,
   writeSync,
 } from 'node:fs';
@@ -18,6 +18,7 @@ import { diskError } from '../disk-error.js';
 const readInBackground = promisify(read);
 const writeInBackground = promisify(write);
 const syncInBackground = promisify(fdatasync);
+const removeInBackground = promisify(unlink);
 
 /** Up to this many bytes a system call on this thread is cheaper than handing it to another one. */
 const AT_ONCE_BYTES = 128 * 1024;
@@ -104,8 +105,10 @@ export class StagingFile {
     this.end();
   }
 
-  remove(): void {
-    rmSync(this.path, { force: true });
+  /** Deletes the file, off this thread: that takes long where it is large. What fails is deleted at the next
+   *  start. */
+  async remove(): Promise<void> {
+    await removeInBackground(this.path).catch(() => {});
   }
 
   private writeLater(offset: number, copy: Buffer): Promise<void> {
