@@ -35,14 +35,16 @@ const BACKGROUND_REQUESTS_CONGESTED = 48;
 /** Bytes of the buffers that requests are read into. */
 export const REQUEST_BYTES_MAX = WRITE_BYTES_MAX + REQUEST_OVERHEAD_BYTES;
 
-/** Taken where the kernel offers it. Without FUSE_WRITEBACK_CACHE: an append from elsewhere would show cut. */
+/**
+ * Taken where the kernel offers it. Not so FUSE_WRITEBACK_CACHE: an append from elsewhere would show cut. Nor
+ * FUSE_ASYNC_DIO: who reads with O_DIRECT could not be killed while it waits for bytes from the network.
+ */
 const WANTED_FLAGS =
   INIT_FLAG.asyncRead |
   INIT_FLAG.atomicOTrunc |
   INIT_FLAG.bigWrites |
   INIT_FLAG.doReaddirplus |
   INIT_FLAG.readdirplusAuto |
-  INIT_FLAG.asyncDio |
   INIT_FLAG.parallelDirops |
   INIT_FLAG.abortError |
   INIT_FLAG.maxPages |

@@ -1,4 +1,4 @@
-import { readdir, realpath, stat } from 'node:fs/promises';
+import { readdir, realpath, stat, statfs } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { messageOf, WormholeError } from '../base/index.js';
 import { mountsAt } from './mount-table.js';
@@ -65,7 +65,8 @@ export async function isDead(mountPoint: string): Promise<boolean> {
   const patience = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => resolve(false), PROBE_TIMEOUT_MS);
   });
-  const probe = stat(mountPoint).then(
+  // Not stat: the kernel answers that from its cache for a while.
+  const probe = statfs(mountPoint).then(
     () => false,
     (error: NodeJS.ErrnoException) => error.code === 'ENOTCONN' || error.code === 'ECONNABORTED',
   );

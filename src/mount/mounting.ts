@@ -88,6 +88,8 @@ class Mounted implements Mount {
   /** `major:minor`, by which the mount is known among others at the same place. */
   private number: string | undefined;
   private ended = false;
+  /** Node waits at its exit for the thread that reads, which only an unmount sets free. */
+  private readonly onExit = () => this.watchdog?.alarm();
 
   constructor(options: MountOptions, mounter: Mounter, mountPoint: string, descriptor: number) {
     this.mounter = mounter;
@@ -127,6 +129,7 @@ class Mounted implements Mount {
       throw new WormholeError('mount-point', `${this.mountPoint} was unmounted at once`);
     this.number = mount.device;
     this.watchdog = startWatchdog(this.mountPoint, mount.device, this.log);
+    if (this.way === 'read') process.once('exit', this.onExit);
     this.invalidator.attach(this.driver.session.nodes, this.device);
     this.log.info('mounted', { mountPoint: this.mountPoint, way: this.way });
   }
@@ -169,6 +172,7 @@ class Mounted implements Mount {
     } catch (error) {
       this.log.warn('unmounting failed', { error: messageOf(error) });
     }
+    process.off('exit', this.onExit);
     this.watchdog?.dismiss();
     this.log.info('unmounted', { mountPoint: this.mountPoint });
   }

@@ -3,8 +3,9 @@ import { type Log, messageOf } from '../base/index.js';
 
 /**
  * Waits for a word on stdin. `done`: the mount was taken away in order. The end of the input without it: the
- * process that served the mount is dead, so nobody can use it until it is taken away. Only the mount it was
- * started for (by its device) is: by then another may lie at the same place.
+ * process that served the mount is dead, so nobody can use it until it is taken away. By then a newer mount may
+ * lie at the same place, even with the same device number: one that answers is left alone. (It is asked for its
+ * space, because attributes are answered from the kernel's cache for a while even by a dead one.)
  */
 const SCRIPT = `
 trap '' INT TERM HUP
@@ -12,6 +13,7 @@ IFS= read -r word
 [ "$word" = done ] && exit 0
 while read -r id parent device root point rest; do
   [ "$device" = "$2" ] || continue
+  timeout 1 stat -f -- "$1" >/dev/null 2>&1 && exit 0
   exec umount -l -- "$1"
 done < /proc/self/mountinfo
 `;
@@ -20,6 +22,8 @@ export interface Watchdog {
   readonly pid: number | undefined;
   /** The mount is gone: ends the helper. */
   dismiss(): void;
+  /** Has it unmount now, as if this process were dead. */
+  alarm(): void;
 }
 
 /**
@@ -39,5 +43,9 @@ export function startWatchdog(mountPoint: string, device: string, log: Log): Wat
   helper.unref();
   // The pipe is a socket that may be unreferenced, which its declared type does not say.
   (helper.stdin as { unref?: () => void }).unref?.();
-  return { pid: helper.pid, dismiss: () => helper.stdin.end('done\n') };
+  return {
+    pid: helper.pid,
+    dismiss: () => helper.stdin.end('done\n'),
+    alarm: () => helper.stdin.destroy(),
+  };
 }

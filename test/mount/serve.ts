@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { parseMountInfo } from '../../src/mount/mount-table.js';
 import type { Command, Reply, ServerOptions } from './server.js';
 
 /** Why nothing can be mounted here, for tests to skip with. */
@@ -36,9 +37,9 @@ export function makeMountPoint(): string {
 
 /** Whether something is mounted exactly there. */
 export function isMounted(mountPoint: string): boolean {
-  return readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .some((line) => line.split(' ')[4] === mountPoint);
+  return parseMountInfo(readFileSync('/proc/self/mountinfo', 'utf8')).some(
+    (mount) => mount.mountPoint === mountPoint,
+  );
 }
 
 export async function serve(options: Partial<ServerOptions> = {}): Promise<Served> {
@@ -46,13 +47,21 @@ export async function serve(options: Partial<ServerOptions> = {}): Promise<Serve
   const server = fileURLToPath(new URL('./server.js', import.meta.url));
   const child = fork(server, [JSON.stringify({ ...options, mountPoint })], { cwd: '/', detached: true });
   const replies: Reply[] = [];
-  child.on('message', (reply: Reply) => replies.push(reply));
+  const waiting: (() => void)[] = [];
+  const wake = () => {
+    for (const resolve of waiting.splice(0)) resolve();
+  };
+  child.on('message', (reply: Reply) => {
+    replies.push(reply);
+    wake();
+  });
+  child.on('disconnect', wake);
   const next = async (...kinds: Reply['at'][]): Promise<Reply> => {
     for (;;) {
       const index = replies.findIndex((reply) => kinds.includes(reply.at));
       if (index >= 0) return replies.splice(index, 1)[0]!;
       if (!child.connected) throw new Error('the server is gone');
-      await Promise.race([once(child, 'message'), once(child, 'disconnect')]);
+      await new Promise<void>((resolve) => waiting.push(resolve));
     }
   };
   const ready = await next('ready', 'failed');

@@ -23,13 +23,14 @@ export type Command =
   | { do: 'remove'; path: string; invalidate: boolean }
   | { do: 'invalidate-many'; count: number }
   | { do: 'count' }
+  | { do: 'exit' }
   | { do: 'unmount'; lazy?: boolean };
 
 export type Reply =
   | { at: 'ready'; way: Way }
   | { at: 'failed'; code: string; message: string }
   | { at: 'closed'; how: string }
-  | { at: 'done'; openHandles: number; inodes: number };
+  | { at: 'done'; openHandles: number; inodes: number; reads: number; aborts: number };
 
 /** Files with these names misbehave as their names say. */
 const BROKEN = { neverRead: 'never', slowRead: 'slow', throwing: 'throws' } as const;
@@ -37,6 +38,7 @@ const SLOW_READ_MS = 300;
 
 const options = JSON.parse(process.argv[2] ?? '{}') as ServerOptions;
 const memory = new MemoryFileSystem();
+const counts = { reads: 0, aborts: 0 };
 
 function say(reply: Reply): void {
   if (process.connected) process.send?.(reply);
@@ -52,7 +54,10 @@ function withFaults(fileSystem: MemoryFileSystem): MemoryFileSystem {
     if (text.startsWith(BROKEN.slowRead)) await delay(SLOW_READ_MS);
     if (text.startsWith(BROKEN.neverRead)) {
       await new Promise((_, reject) => {
-        signal?.addEventListener('abort', () => reject(new WormholeError('interrupted', 'aborted')));
+        signal?.addEventListener('abort', () => {
+          counts.aborts++;
+          reject(new WormholeError('interrupted', 'aborted'));
+        });
       });
     }
     return data;
@@ -61,6 +66,7 @@ function withFaults(fileSystem: MemoryFileSystem): MemoryFileSystem {
     get(target, name) {
       if (name === 'read') {
         return (handle: number, offset: number, length: number, signal?: AbortSignal) => {
+          counts.reads++;
           const start = Buffer.from(read(handle, 0, 6)).toString('latin1');
           const broken = Object.values(BROKEN).some((word) => start.startsWith(word));
           return broken ? faulty(handle, 0, length, signal) : read(handle, offset, length);
@@ -95,8 +101,10 @@ async function obey(mount: Mount, command: Command): Promise<void> {
     }
   } else if (command.do === 'unmount') {
     await mount.unmount({ lazy: command.lazy ?? false });
+  } else if (command.do === 'exit') {
+    process.exit(7);
   }
-  say({ at: 'done', openHandles: memory.openHandles, inodes: memory.inodeCount });
+  say({ at: 'done', openHandles: memory.openHandles, inodes: memory.inodeCount, ...counts });
 }
 
 function fail(error: unknown): void {

@@ -56,7 +56,6 @@ export const INIT_FLAG = {
   bigWrites: 1 << 5,
   doReaddirplus: 1 << 13,
   readdirplusAuto: 1 << 14,
-  asyncDio: 1 << 15,
   parallelDirops: 1 << 18,
   abortError: 1 << 21,
   maxPages: 1 << 22,
