@@ -1,0 +1,273 @@
+/** Tree and content joined, on the real ones: what the mount's own suite cannot see from outside. */
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { silentLog, systemClock, WormholeError } from '../../src/base/index.js';
+import { type ContentStore, openContentStore } from '../../src/content/index.js';
+import {
+  type Caller,
+  type Invalidator,
+  type OpenFlags,
+  openFileSystem,
+  type Stat,
+  type WormholeFileSystem,
+} from '../../src/fs/index.js';
+import { type Database, openDatabase } from '../../src/store/index.js';
+import { ROOT, type Tree } from '../../src/tree/index.js';
+import { exchange, open as openTreeAt } from '../tree/fixture.js';
+
+const CALLER: Caller = { uid: 0, gid: 0, pid: 1, umask: 0o022 };
+const WRITE: OpenFlags = { read: true, write: true, append: false, truncate: false, sync: false };
+const READ: OpenFlags = { ...WRITE, write: false };
+
+/** One pod's tree, contents and file system. */
+class Rig {
+  readonly folder: string;
+  readonly invalidated: string[] = [];
+  tree!: Tree;
+  content!: ContentStore;
+  fs!: WormholeFileSystem;
+  private database!: Database;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  async open(name = 'a', founder = true): Promise<this> {
+    await mkdir(this.folder, { recursive: true });
+    this.database = openDatabase(join(this.folder, 'database'));
+    this.content = await openContentStore({
+      folder: join(this.folder, 'content'),
+      database: this.database,
+      log: silentLog,
+      namesDurable: () => this.tree.flush(),
+    });
+    this.tree = await openTreeAt(join(this.folder, 'tree'), name, {
+      founder,
+      beforePublish: () => this.content.flush(),
+    });
+    const invalidator: Invalidator = {
+      inode: (inode) => this.invalidated.push(inode),
+      entry: (parent, entry) => this.invalidated.push(`${parent}/${entry}`),
+    };
+    this.fs = openFileSystem({
+      tree: this.tree,
+      content: this.content,
+      invalidator,
+      storeFolder: this.folder,
+      clock: systemClock,
+      log: silentLog,
+      publishIntervalMs: 100,
+    });
+    return this;
+  }
+
+  async close(): Promise<void> {
+    await this.fs.close();
+    await this.tree.close();
+    await this.content.close();
+    await this.database.close();
+  }
+
+  /** What is not here comes from the other's store. */
+  fetchFrom(other: Rig): void {
+    this.content.useSource({
+      fetch: async (id) => {
+        const bytes = await other.content.get(id);
+        if (bytes === undefined) throw new WormholeError('unreachable', 'the other does not have it');
+        return bytes;
+      },
+    });
+  }
+
+  async save(name: string, text: string): Promise<Stat> {
+    const { stat, handle } = await this.fs.create(ROOT, name, 0o644, WRITE, CALLER);
+    await this.fs.write(handle, 0, Buffer.from(text));
+    await this.fs.flush(handle);
+    await this.fs.release(handle);
+    return stat;
+  }
+
+  async text(name: string): Promise<string> {
+    const stat = await this.stat(name);
+    const handle = await this.fs.open(stat.inode, READ);
+    const bytes = await this.fs.read(handle, 0, 1_000_000);
+    await this.fs.release(handle);
+    return Buffer.from(bytes).toString();
+  }
+
+  async stat(name: string): Promise<Stat> {
+    const stat = await this.fs.lookup(ROOT, name);
+    assert.ok(stat !== undefined, `${name} is missing`);
+    return stat;
+  }
+}
+
+let folder: string;
+let a: Rig;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'wormhole-fs-'));
+  a = await new Rig(join(folder, 'a')).open();
+});
+
+after(async () => {
+  await a.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+test('what was written is read, and is in the tree once closed', async () => {
+  await a.save('one', 'first words');
+  assert.equal(await a.text('one'), 'first words');
+  assert.equal(a.fs.unpublished(), 0);
+  assert.equal(a.tree.lookup(ROOT, 'one')?.size, 11);
+});
+
+test('rename over a file: the source keeps its inode and handles here, the target its identity in the tree', async () => {
+  const target = await a.save('target', 'old');
+  const inTree = a.tree.lookup(ROOT, 'target')?.id;
+  const opened = await a.fs.open(target.inode, READ);
+  const { stat: source, handle } = await a.fs.create(ROOT, 'source', 0o644, WRITE, CALLER);
+  await a.fs.write(handle, 0, Buffer.from('new'));
+  await a.fs.rename(ROOT, 'source', ROOT, 'target', { noreplace: false, exchange: false });
+  const now = await a.stat('target');
+  assert.deepEqual([now.inode, now.ino], [source.inode, source.ino]);
+  assert.equal(a.tree.lookup(ROOT, 'target')?.id, inTree);
+  assert.equal(
+    Buffer.from(await a.fs.read(opened, 0, 10)).toString(),
+    'old',
+    'the replaced file lives on while open',
+  );
+  assert.equal((await a.fs.stat(target.inode)).nlink, 0);
+  await a.fs.write(handle, 3, Buffer.from('er'));
+  await a.fs.flush(handle);
+  await a.fs.release(handle);
+  assert.equal(await a.text('target'), 'newer');
+  await a.fs.release(opened);
+});
+
+test('a file that is renamed over another again and again stays one file', async () => {
+  await a.save('saved', 'version 0');
+  for (let version = 1; version <= 5; version++) {
+    const { inode } = await a.save('saved.tmp', `version ${version}`);
+    await a.fs.rename(ROOT, 'saved.tmp', ROOT, 'saved', { noreplace: false, exchange: false });
+    assert.equal((await a.stat('saved')).inode, inode);
+    assert.equal(await a.text('saved'), `version ${version}`);
+  }
+  await a.fs.unlink(ROOT, 'saved');
+  assert.equal(await a.fs.lookup(ROOT, 'saved'), undefined);
+});
+
+test('an unlinked file is read and written while it is open', async () => {
+  const { stat, handle } = await a.fs.create(ROOT, 'temporary', 0o600, WRITE, CALLER);
+  await a.fs.unlink(ROOT, 'temporary');
+  await a.fs.write(handle, 0, Buffer.from('still here'));
+  assert.equal(Buffer.from(await a.fs.read(handle, 6, 4)).toString(), 'here');
+  assert.deepEqual([(await a.fs.stat(stat.inode)).size, (await a.fs.stat(stat.inode)).nlink], [10, 0]);
+  await a.fs.flush(handle);
+  await a.fs.release(handle);
+  assert.throws(() => a.fs.stat(stat.inode), { code: 'not-found' });
+  assert.equal(a.fs.unpublished(), 0);
+});
+
+test('utimens before close survives the publication', async () => {
+  const { stat, handle } = await a.fs.create(ROOT, 'timed', 0o644, WRITE, CALLER);
+  await a.fs.write(handle, 0, Buffer.from('x'));
+  await a.fs.setStat(stat.inode, { mtime: 1_234_567_890_123_456_789n }, handle);
+  await a.fs.flush(handle);
+  await a.fs.release(handle);
+  assert.equal((await a.stat('timed')).mtime, 1_234_567_890_123_456_789n);
+});
+
+test('a write clears set-user-id when the kernel asks for it', async () => {
+  const { stat, handle } = await a.fs.create(ROOT, 'suid', 0o6755, WRITE, CALLER);
+  await a.fs.write(handle, 0, Buffer.from('x'), { killSuidgid: true });
+  assert.equal((await a.fs.stat(stat.inode)).mode & 0o7777, 0o755);
+  await a.fs.release(handle);
+});
+
+test('a file that is held open and written is published now and then', async () => {
+  const { stat, handle } = await a.fs.create(ROOT, 'log', 0o644, WRITE, CALLER);
+  await a.fs.write(handle, 0, Buffer.from('a line\n'));
+  const end = performance.now() + 5_000;
+  while (a.tree.lookup(ROOT, 'log')?.size !== 7) {
+    assert.ok(performance.now() < end, 'not published while open');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  assert.equal((await a.fs.stat(stat.inode)).size, 7);
+  await a.fs.release(handle);
+});
+
+test('what was closed survives a restart; what was staged and saved is taken up', async () => {
+  const rig = await new Rig(join(folder, 'restart')).open();
+  await rig.save('closed', 'closed');
+  const { handle } = await rig.fs.create(ROOT, 'large', 0o644, WRITE, CALLER);
+  const large = Buffer.alloc(300_000, 'large ');
+  await rig.fs.write(handle, 0, large);
+  await rig.fs.fsync(handle, false);
+  await rig.close();
+  await rig.open();
+  assert.equal(await rig.text('closed'), 'closed');
+  assert.equal(await rig.text('large'), large.toString());
+  await rig.fs.publishAll();
+  assert.equal(rig.tree.lookup(ROOT, 'large')?.size, large.length);
+  await rig.close();
+});
+
+test('a remote edit reaches an open reader; an edit here at the same time stays beside it', async () => {
+  const b = await new Rig(join(folder, 'b')).open('b', false);
+  a.fetchFrom(b);
+  await a.save('shared', 'common');
+  await a.tree.commit();
+  await exchange(a.tree, b.tree);
+  const theirs = await b.stat('shared');
+  const reader = await a.fs.open((await a.stat('shared')).inode, READ);
+  const writer = await b.fs.open(theirs.inode, WRITE);
+  await b.fs.setStat(theirs.inode, { size: 0 }, writer);
+  await b.fs.write(writer, 0, Buffer.from('by b'));
+
+  const here = await a.fs.open((await a.stat('shared')).inode, { ...WRITE, truncate: true });
+  await a.fs.write(here, 0, Buffer.from('by a, longer'));
+  await a.fs.flush(here);
+  await a.fs.release(here);
+  await a.tree.commit();
+  await exchange(a.tree, b.tree);
+  // b wrote on what it had opened: its own version does not silently replace a's.
+  await b.fs.flush(writer);
+  await b.fs.release(writer);
+  await b.tree.commit();
+  await exchange(a.tree, b.tree);
+
+  const names = a.fs.list(ROOT, undefined, 1_000) as { name: string }[];
+  const versions = names.map((entry) => entry.name).filter((name) => name.startsWith('shared'));
+  assert.equal(versions.length, 2, versions.join(', '));
+  assert.ok(a.invalidated.includes((await a.stat('shared')).inode), 'the kernel was told');
+  const contents = await Promise.all(versions.map((name) => a.text(name)));
+  assert.deepEqual(contents.sort(), ['by a, longer', 'by b']);
+  assert.equal(Buffer.from(await a.fs.read(reader, 0, 100)).toString(), await a.text('shared'));
+  await a.fs.release(reader);
+  await b.close();
+});
+
+test('errors carry the code whose errno POSIX asks for', async () => {
+  await a.save('plain', 'x');
+  const plain = await a.stat('plain');
+  assert.throws(() => a.fs.mkdir(ROOT, 'plain', 0o755, CALLER), { code: 'exists' });
+  assert.throws(() => a.fs.rmdir(ROOT, 'plain'), { code: 'not-a-directory' });
+  assert.throws(() => a.fs.unlink(ROOT, 'nothing'), { code: 'not-found' });
+  assert.throws(() => a.fs.open(ROOT, READ), { code: 'is-a-directory' });
+  assert.throws(() => a.fs.getxattr(plain.inode, 'user.none'), { code: 'no-attribute' });
+  assert.throws(
+    () =>
+      a.fs.setxattr(plain.inode, 'system.posix_acl_access', Buffer.alloc(1), {
+        create: false,
+        replace: false,
+      }),
+    {
+      code: 'not-supported',
+    },
+  );
+  assert.throws(() => a.fs.read(999_999, 0, 1), { code: 'bad-handle' });
+});
