@@ -12,7 +12,15 @@ import { Workspace } from './workspace.js';
  * machine's own times), not on the order in which, or the groups in which, they came. Costs O(changed × depth).
  *
  * It goes in layers, each a function of those before it: seats (three-way merged, without cycles), lives (what is
- * deleted and what is not), names (merged folders, equal files, conflict names).
+ * deleted and what is not), names (merged folders, equal files, conflict names). Where a rule could go either way,
+ * it goes where nothing is lost:
+ * - A hard link shows its target whether or not the target's own name was deleted. While a link lives, only a
+ *   tombstone's word on `l` counts for that own name, so that later edits do not bring it back; with no link left, an
+ *   edit that no tombstone saw does. Who removes the last name must bury the target too.
+ * - `lost+found` is a folder like any other, with the highest of location ids: a folder of the user's own with this
+ *   name keeps its inode and shows what is lost as well; a file of this name gives way while something is lost.
+ * - An inode without a location is in `lost+found` under its id; one without data is only counted.
+ * - A name that no file system can show is shown escaped or cut.
  */
 export function resolve(tables: Tables, changes: Iterable<Change>, context: Context): Effects {
   const space = new Workspace(tables, context);

@@ -33,9 +33,11 @@ export function chooseSeats(space: Workspace): void {
   for (const [inode, seat] of plan.seats) moveTo(space, inode, seat);
 }
 
-/** The best seat of an inode that cannot be part of a cycle. */
+/** The best seat of an inode that cannot be part of a cycle; if it has to wait for a better one, that is noted. */
 export function seatOf(space: Workspace, inode: InodeId): Seat {
-  return new Plan(space).best(inode);
+  const plan = new Plan(space);
+  plan.settle(inode);
+  return plan.seats.get(inode)!;
 }
 
 class Plan {
@@ -66,11 +68,6 @@ class Plan {
   private awaitParents(inode: InodeId, candidates: Seat[]): void {
     for (const seat of candidates)
       if (!this.isUsable(seat)) this.space.tables.putMark(refsMark(seat.parent), inode);
-  }
-
-  best(inode: InodeId): Seat {
-    const candidates = this.candidates(inode);
-    return candidates[this.usableAfter(candidates, -1)]!;
   }
 
   undoCycles(): void {

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import type { Dentry, Row, Seat, Tables } from '../../../src/tree/resolver/tables.js';
 import type { InodeId } from '../../../src/tree/schema.js';
 
-/** The resolver's tables in memory. Ranges are copies, so that a resolver which writes while it reads shows
- *  nothing here that a database would not show. */
+/** The resolver's tables in memory. They hold it to its promises: no write while a range is read, no name that a
+ *  kernel would not take. */
 export class MemoryTables implements Tables {
   readonly rows = new Map<InodeId, Row>();
   readonly folders = new Map<InodeId, Map<string, Dentry>>();
   readonly seats = new Map<InodeId, Map<string, Set<InodeId>>>();
   readonly marks = new Map<string, Set<InodeId>>();
+  private writes = 0;
 
   row(inode: InodeId): Row | undefined {
     return this.rows.get(inode);
@@ -22,7 +23,11 @@ export class MemoryTables implements Tables {
     this.rows.delete(inode);
   }
 
-  *seated(parent: InodeId, name?: string): Iterable<{ name: string; inode: InodeId }> {
+  seated(parent: InodeId, name?: string): Iterable<{ name: string; inode: InodeId }> {
+    return this.range(this.seatsOf(parent, name));
+  }
+
+  private *seatsOf(parent: InodeId, name?: string): Iterable<{ name: string; inode: InodeId }> {
     const names = this.seats.get(parent);
     if (names === undefined) return;
     if (name === undefined) {
@@ -31,6 +36,7 @@ export class MemoryTables implements Tables {
   }
 
   putSeat({ parent, name }: Seat, inode: InodeId): void {
+    this.writes++;
     checkName(name);
     const names = this.seats.get(parent) ?? new Map<string, Set<InodeId>>();
     this.seats.set(parent, names);
@@ -40,6 +46,7 @@ export class MemoryTables implements Tables {
   }
 
   removeSeat({ parent, name }: Seat, inode: InodeId): void {
+    this.writes++;
     const names = this.seats.get(parent);
     const inodes = names?.get(name);
     if (names === undefined || inodes === undefined || !inodes.delete(inode)) return;
@@ -48,16 +55,18 @@ export class MemoryTables implements Tables {
   }
 
   marked(mark: string): Iterable<InodeId> {
-    return this.marks.get(mark) ?? [];
+    return this.range(this.marks.get(mark) ?? []);
   }
 
   putMark(mark: string, inode: InodeId): void {
+    this.writes++;
     const inodes = this.marks.get(mark);
     if (inodes === undefined) this.marks.set(mark, new Set([inode]));
     else inodes.add(inode);
   }
 
   removeMark(mark: string, inode: InodeId): void {
+    this.writes++;
     const inodes = this.marks.get(mark);
     if (inodes?.delete(inode) && inodes.size === 0) this.marks.delete(mark);
   }
@@ -66,19 +75,20 @@ export class MemoryTables implements Tables {
     return this.folders.get(parent)?.get(name);
   }
 
-  *dentries(
+  dentries(
     parent: InodeId,
     after: string | undefined,
     limit: number,
   ): Iterable<{ name: string; dentry: Dentry }> {
-    const folder = this.folders.get(parent);
-    if (folder === undefined) return;
-    const rest = [...folder].filter(([name]) => after === undefined || compareBytes(name, after) > 0);
+    const rest = [...(this.folders.get(parent) ?? [])].filter(
+      ([name]) => after === undefined || compareBytes(name, after) > 0,
+    );
     rest.sort(([a], [b]) => compareBytes(a, b));
-    for (const [name, dentry] of rest.slice(0, limit)) yield { name, dentry };
+    return this.range(rest.slice(0, limit).map(([name, dentry]) => ({ name, dentry })));
   }
 
   putDentry(parent: InodeId, name: string, dentry: Dentry): void {
+    this.writes++;
     checkName(name);
     const folder = this.folders.get(parent);
     if (folder === undefined) this.folders.set(parent, new Map([[name, dentry]]));
@@ -86,7 +96,16 @@ export class MemoryTables implements Tables {
   }
 
   removeDentry(parent: InodeId, name: string): void {
+    this.writes++;
     this.folders.get(parent)?.delete(name);
+  }
+
+  private *range<T>(items: Iterable<T>): Iterable<T> {
+    const writes = this.writes;
+    for (const item of items) {
+      yield item;
+      assert.equal(this.writes, writes, 'the tables were written while a range of them was read');
+    }
   }
 }
 
