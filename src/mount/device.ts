@@ -5,7 +5,7 @@
  */
 import { close, read, write, writeSync, writevSync } from 'node:fs';
 import net from 'node:net';
-import { type Log, messageOf, WormholeError } from '../base/index.js';
+import { type Log, messageOf } from '../base/index.js';
 import { makeRequestBuffer, type RequestBuffer } from './protocol/requests.js';
 
 export type Way = 'pipe' | 'read';
@@ -19,7 +19,7 @@ export interface DeviceOptions {
   /** Size of one buffer in bytes: `max_write` and `REQUEST_OVERHEAD_BYTES`. */
   bufferBytes: number;
   log: Log;
-  /** Default: the pipe where Node has it, else `fs.read`. */
+  /** Wanted; the pipe falls back to `fs.read` where Node has no such class. */
   way?: Way | undefined;
   /** Called with each request; must not throw.
    *  @returns true when it keeps the buffer, and gives it back by {@link Device.release} */
@@ -48,8 +48,6 @@ export class Device {
     this.options = options;
     this.current = this.takeBuffer();
     const Pipe = options.way === 'read' ? undefined : findPipeClass();
-    if (Pipe === undefined && options.way === 'pipe')
-      throw new WormholeError('internal', 'this Node has no pipe handle to read /dev/fuse with');
     this.way = Pipe !== undefined && this.startPipe(Pipe) ? 'pipe' : 'read';
     if (this.way === 'read') this.readNext();
   }

@@ -1,4 +1,4 @@
-import { messageOf } from '../base/index.js';
+import { messageOf, WormholeError } from '../base/index.js';
 import type { Device } from './device.js';
 import { isMeantToEnd } from './interrupts.js';
 import * as attributes from './operations/attributes.js';
@@ -185,7 +185,10 @@ export class Driver {
       this.session.failWith(request, 'EPROTO');
       const version = `${offered.major}.${offered.minor}`;
       this.becomeUnusable(
-        new Error(`this kernel speaks FUSE ${version}, at least 7.31 (Linux 5.4) is needed`),
+        new WormholeError(
+          'no-fuse',
+          `this kernel speaks FUSE ${version}, and 7.31 is needed; upgrade to Linux 5.4 or later`,
+        ),
       );
       return;
     }

@@ -23,7 +23,7 @@ export async function prepareMountPoint(
     await unmountStale(absolute);
   }
   const real = await realpath(absolute).catch((error: NodeJS.ErrnoException) => {
-    throw error.code === 'ENOTCONN' ? error : unusable(absolute, error);
+    throw unusable(absolute, error);
   });
   if (real !== absolute) return prepareMountPoint(real, unmountStale);
   const found = await stat(real).catch((error: unknown) => {

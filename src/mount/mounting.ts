@@ -63,7 +63,12 @@ export async function mountFileSystem(options: MountOptions): Promise<Mount> {
   const mounter = options.mounter ?? rootMounter;
   const mountPoint = await prepareMountPoint(options.mountPoint, async (stale) => {
     options.log.info('taking away the dead mount of an earlier process', { mountPoint: stale });
-    await mounter.unmount(stale, true);
+    const failure = await mounter.unmount(stale, true);
+    if (failure !== undefined)
+      throw new WormholeError(
+        'mount-point',
+        `${stale} has a dead mount that cannot be taken away: ${failure}`,
+      );
   });
   const descriptor = await mounter.mount(mountPoint, `wormhole:${options.networkName}`);
   const mounted = new Mounted(options, mounter, mountPoint, descriptor);

@@ -50,6 +50,8 @@ export class NodeTable {
   remember(stat: Stat, parent: number): Node {
     const node = this.byInode.get(stat.inode) ?? this.add(this.next++, stat.inode, parent);
     node.lookups++;
+    // A removed folder may come back, when somebody else put something into it meanwhile.
+    node.removed = undefined;
     node.parent = parent;
     return node;
   }

@@ -31,8 +31,8 @@ export interface Request extends RequestHeader {
 
 /** Answers up to this many bytes are put behind their header, larger ones are sent from where they lie. */
 const COPY_BYTES_MAX = 16 * 1024;
-/** Room for any answer but the large data of READ and of folders, which have a buffer of their own. */
-const ANSWER_BYTES = 66 * 1024;
+/** Room for any answer but larger data. */
+const ANSWER_BYTES = COPY_BYTES_MAX + SIZE.outHeader;
 
 /** Operations on an inode alone: when it is gone, ESTALE makes the kernel look its name up again. */
 const ON_INODE: ReadonlySet<number> = new Set([
@@ -156,9 +156,10 @@ export class Session {
   }
 
   fail(request: Request, error: unknown): void {
-    if (!(error instanceof WormholeError))
-      this.log.error('an operation failed unexpectedly', { opcode: request.opcode, error: stackOf(error) });
     const name = errnoOf(error);
+    // A full disk has its errno in whatever was thrown; the rest is a fault of the program.
+    if (!(error instanceof WormholeError) && name === 'EIO')
+      this.log.error('an operation failed unexpectedly', { opcode: request.opcode, error: stackOf(error) });
     const gone = name === 'ENOENT' && ON_INODE.has(request.opcode);
     this.failWith(request, gone ? 'ESTALE' : (name as ErrnoName));
   }

@@ -109,6 +109,21 @@ describe('mounting', { skip: cannotMount() ?? false }, () => {
       await until('the helper has ended', () => watchdogs(mountPoint).length === 0);
     }));
 
+  test('an abort by an administrator leaves no dead mount', () =>
+    withServed(async ({ mountPoint, closed, child }) => {
+      const connections = makeMountPoint();
+      assert.equal(spawnSync('mount', ['-t', 'fusectl', 'none', connections]).status, 0);
+      const { dev } = fs.statSync(mountPoint);
+      fs.writeFileSync(join(connections, String(dev & 0xff), 'abort'), '1');
+      umount(connections);
+      fs.rmdirSync(connections);
+      assert.equal(await closed, 'aborted');
+      assert.equal(isMounted(mountPoint), false);
+      child.disconnect();
+      assert.deepEqual(await once(child, 'exit'), [0, null]);
+      await until('the helper has ended', () => watchdogs(mountPoint).length === 0);
+    }));
+
   test('an unmount succeeds although another mount namespace has a copy', () =>
     withServed(async ({ mountPoint, command }) => {
       const other = spawn('unshare', ['-m', '--propagation', 'private', 'sleep', '60']);
