@@ -40,6 +40,8 @@ export interface ContentStoreOptions {
   limits?: {
     /** Bytes that chunks may take which this pod need not hold. */
     cacheBytes?: number;
+    /** Bytes of verified chunks held in memory. */
+    memoryBytes?: number;
     /** Free disk space below which nothing new is accepted, in bytes. */
     freeFloorBytes?: number;
     /** Disk space held back, in bytes. */
@@ -104,7 +106,7 @@ function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; gro
     log,
   });
   const storing = new Storing({ chunks, files, evictable, space: ground.space });
-  const memory = chunkMemory();
+  const memory = chunkMemory(options.limits?.memoryBytes);
   const writeBehind = new WriteBehind((chunk, how) => storing.put(chunk, how), log);
   const reader = new ChunkReader({ memory, chunks, evictable, writeBehind, log });
   const layouts = new Layouts(reader);

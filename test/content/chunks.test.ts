@@ -10,7 +10,7 @@ import { VerifiedChunks } from '../../src/content/chunks/verified-chunks.js';
 import { Slab } from '../../src/content/slab.js';
 import { openDatabase, openRecordLog } from '../../src/store/index.js';
 import { chunksContract, lastingContract } from './chunks-contract.js';
-import { randomBytesOf, temporaryFolder } from './helpers.js';
+import { atEnd, randomBytesOf, temporaryFolder } from './helpers.js';
 import { MemoryChunks } from './memory-chunks.js';
 
 const KiB = 1024;
@@ -21,7 +21,7 @@ const counter = { add: () => {} };
 async function smallChunks(t: TestContext, folder: string): Promise<SmallChunks> {
   const database = openDatabase(join(folder, 'db'), { mapBytes: 2 ** 32 });
   const { log } = await openRecordLog(join(folder, 'log'));
-  t.after(async () => {
+  atEnd(t, async () => {
     await log.close();
     await database.close();
   });
@@ -74,7 +74,7 @@ test('small chunks move from the log to the database, and the log gets empty', a
   const folder = temporaryFolder(t);
   const database = openDatabase(join(folder, 'db'), { mapBytes: 2 ** 32 });
   const { log } = await openRecordLog(join(folder, 'log'));
-  t.after(async () => {
+  atEnd(t, async () => {
     await log.close();
     await database.close();
   });

@@ -8,10 +8,26 @@ import { type ContentStoreOptions, openContentStore } from '../../src/content/in
 import { LocalContentStore } from '../../src/content/store.js';
 import { openDatabase } from '../../src/store/index.js';
 
+const cleanups = new WeakMap<TestContext, (() => unknown)[]>();
+
+/** Has work done when the test ends, the last added first (the runner's own hooks begin with the first). */
+export function atEnd(t: TestContext, work: () => unknown): void {
+  const known = cleanups.get(t);
+  if (known !== undefined) {
+    known.push(work);
+    return;
+  }
+  const list = [work];
+  cleanups.set(t, list);
+  t.after(async () => {
+    for (const one of list.reverse()) await one();
+  });
+}
+
 /** A folder that goes with the test. */
 export function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'wormhole-content-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  atEnd(t, () => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
@@ -35,7 +51,7 @@ export async function openStore(
     await store.close();
     await database.close();
   };
-  t.after(close);
+  atEnd(t, close);
   return { store, lines, close };
 }
 

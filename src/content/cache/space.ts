@@ -84,6 +84,7 @@ export class Space {
       if (!(error instanceof WormholeError) || error.code !== 'full' || !this.reserved) throw error;
       ftruncateSync(this.reserve, 0);
       this.reserved = false;
+      this.credit = 0;
       return store();
     }
   }
@@ -114,17 +115,19 @@ export class Space {
   }
 
   private check(bytes: number): void {
+    // Without the reserve nothing that is accepted is sure to be stored.
+    if (!this.reserved) this.refill();
+    if (!this.reserved) throw full();
     if (bytes <= this.credit) {
       this.credit -= bytes;
       return;
     }
     const room = this.freeBytes - this.floorBytes - this.diskBytes;
     this.credit = Math.max(0, Math.min(room, CREDIT_BYTES + bytes) - bytes);
-    if (room < bytes) {
-      throw new WormholeError(
-        'full',
-        'there is no space left on the disk of this pod; free some and try again',
-      );
-    }
+    if (room < bytes) throw full();
   }
+}
+
+function full(): WormholeError {
+  return new WormholeError('full', 'there is no space left on the disk of this pod; free some and try again');
 }
