@@ -113,6 +113,8 @@ export const LIMITS = {
   writeBehindBytesMax: 32 * 1024 * 1024,
   /** A fetched chunk that does not hash to its id is asked for again so often. */
   fetchAttemptsMax: 3,
+  /** Damaged chunks that are kept for people to look at. */
+  damagedChunksMax: 1_000,
   /** Small chunks leave the log for the database in batches of about this size. */
   smallBatchBytes: 4 * 1024 * 1024,
   /** Small chunks in memory that are not yet in the database; beyond, writers wait. */

@@ -91,7 +91,12 @@ function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; gro
   const folders = chunkFolders(folder);
   const totals = new Totals(database);
   const slab = new Slab();
-  const small = new SmallChunks({ database, log: made.chunkLog, slab });
+  const small = new SmallChunks({
+    database,
+    log: made.chunkLog,
+    slab,
+    warn: (error) => log.warn('small chunks could not be moved to the database yet', { error }),
+  });
   const files = new FileChunks(folders, 'm');
   const chunks = new VerifiedChunks(new CombinedChunks(small, files), totals, log);
   const evictable = new Evictable({
@@ -109,7 +114,7 @@ function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; gro
   const memory = chunkMemory(options.limits?.memoryBytes);
   const writeBehind = new WriteBehind((chunk, how) => storing.put(chunk, how), log);
   const reader = new ChunkReader({ memory, chunks, evictable, writeBehind, log });
-  const layouts = new Layouts(reader);
+  const layouts = new Layouts(reader, chunks);
   const isLocal = (id: string) => chunks.has(id);
   const reading = { reader, layouts, budget: new ReadAheadBudget(), isLocal };
   const publisher = new Publisher({ folders, reader, chunks, evictable, counter: totals, log });

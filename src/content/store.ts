@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { type Clock, LIMITS, type Log, WormholeError } from '../base/index.js';
 import type { SmallChunks } from './chunks/small-chunks.js';
 import { refused } from './chunks/verified-chunks.js';
@@ -44,7 +45,9 @@ export class LocalContentStore implements ContentStore {
   constructor(parts: Parts, found: Recovered[], options: { exact: boolean }) {
     this.parts = parts;
     this.found = found;
-    this.background = [this.upkeep()];
+    // One listener for each task, and for each chunk that is being fetched to be kept.
+    setMaxListeners(0, this.closing.signal);
+    this.background = this.tasks().map((task) => this.repeat(task));
     if (!options.exact) this.background.push(this.count());
   }
 
@@ -108,7 +111,7 @@ export class LocalContentStore implements ContentStore {
 
   presence(content: ContentId): 'here' | 'partly' | 'cached' | 'remote' {
     if (content === '') return 'here';
-    const layout = content.startsWith('c') ? undefined : this.parts.layouts.peek(content);
+    const layout = content.startsWith('c') ? undefined : this.parts.layouts.here(content);
     if (layout === undefined) return this.presenceOf([content.slice(1)], content.startsWith('m'));
     return this.presenceOf(
       idsOf(layout.count, layout.manifests, (i) => layout.entry(i)),
@@ -158,31 +161,27 @@ export class LocalContentStore implements ContentStore {
     return cached ? 'cached' : 'here';
   }
 
-  /** Moves small chunks on, brings cache order and staged bytes to the disk; what fails is tried again. */
-  private async upkeep(): Promise<void> {
-    const { clock, log } = this.parts;
-    const { signal } = this.closing;
-    for (;;) {
-      await clock.sleep(LIMITS.contentUpkeepMs, signal).catch(() => {});
-      if (signal.aborted) return;
-      for (const task of this.upkeepTasks()) {
-        await task().catch((error) =>
-          log.warn('upkeep of the content store failed; trying again', { error }),
-        );
-      }
-    }
-  }
-
-  private upkeepTasks(): (() => Promise<unknown>)[] {
+  /** What goes on in the background, each task at its own pace. */
+  private tasks(): (() => Promise<unknown>)[] {
     const { small, evictable, ground, log } = this.parts;
     return [
       () => small.move(),
       () => evictable.save(),
       () => hardenOld(ground.unhardened),
-      () => ground.log.sync(),
-      () => ground.log.compact(log),
+      () => ground.log.sync().then(() => ground.log.compact(log)),
       async () => ground.space.refill(),
     ];
+  }
+
+  /** Runs a task now and then; what fails is tried again. */
+  private async repeat(task: () => Promise<unknown>): Promise<void> {
+    const { clock, log } = this.parts;
+    const { signal } = this.closing;
+    for (;;) {
+      await clock.sleep(LIMITS.contentUpkeepMs, signal).catch(() => {});
+      if (signal.aborted) return;
+      await task().catch((error) => log.warn('upkeep of the content store failed; trying again', { error }));
+    }
   }
 
   private async count(): Promise<void> {

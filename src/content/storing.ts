@@ -48,11 +48,15 @@ export class Storing {
     }
   }
 
-  /** Makes a chunk evictable. */
+  /** Makes a chunk evictable, unless somebody keeps it at the same time. */
   async release(id: ChunkId): Promise<void> {
-    if (this.evictable.has(id)) return;
-    const bytes = await this.chunks.get(id);
-    if (bytes !== undefined) await this.evictable.add(id, bytes.length);
+    await this.evictable.pin(id);
+    try {
+      const bytes = this.evictable.has(id) ? undefined : await this.chunks.get(id);
+      if (bytes !== undefined) await this.evictable.add(id, bytes.length);
+    } finally {
+      this.evictable.unpin(id);
+    }
   }
 
   private async putToKeep(chunk: VerifiedChunk): Promise<void> {
@@ -71,14 +75,11 @@ export class Storing {
   /** Where there is no room even without what can be evicted, the chunk is not cached. */
   private async putToCache(chunk: VerifiedChunk): Promise<void> {
     const { id, bytes } = chunk;
-    if (this.chunks.has(id) || !this.evictable.admits(bytes.length)) return;
-    const missing = this.space.missing(bytes.length);
-    if (missing > 0) {
-      await this.evictable.shrink(missing);
-      if (this.space.missing(bytes.length) > 0) return;
-    }
+    if (!this.evictable.admits(bytes.length) || !(await this.hasRoom(bytes.length))) return;
+    // Pinned before anything is looked at: who makes the chunk one to keep from here on is heard.
     await this.evictable.pin(id);
     try {
+      if (this.chunks.has(id)) return;
       await this.evictable.add(id, bytes.length);
       await this.chunks.putVerified(chunk, { durable: false });
     } catch (error) {
@@ -87,5 +88,11 @@ export class Storing {
     } finally {
       this.evictable.unpin(id);
     }
+  }
+
+  private async hasRoom(bytes: number): Promise<boolean> {
+    const missing = this.space.missing(bytes);
+    if (missing > 0) await this.evictable.shrink(missing);
+    return missing === 0 || this.space.missing(bytes) === 0;
   }
 }

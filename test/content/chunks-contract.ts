@@ -32,6 +32,7 @@ export function chunksContract(
       assert.equal(chunks.has(id), true);
       assert.equal(Buffer.compare((await chunks.get(id)) as Uint8Array, bytes), 0);
       assert.equal(Buffer.compare((await chunks.get(id, bytes.length)) as Uint8Array, bytes), 0);
+      assert.equal(Buffer.compare(chunks.getNow(id) as Uint8Array, bytes), 0);
     }
     await chunks.flush();
     for (const bytes of samples) {
@@ -61,6 +62,7 @@ export function chunksContract(
         await away();
         assert.equal(chunks.has(id), false);
         assert.equal(await chunks.get(id), undefined);
+        assert.equal(chunks.getNow(id), undefined);
         await chunks.flush();
         assert.equal(chunks.has(id), false);
       }

@@ -25,7 +25,7 @@ async function smallChunks(t: TestContext, folder: string): Promise<SmallChunks>
     await log.close();
     await database.close();
   });
-  const chunks = new SmallChunks({ database, log, slab: new Slab() });
+  const chunks = new SmallChunks({ database, log, slab: new Slab(), warn: assert.ifError });
   chunks.recover();
   return chunks;
 }
@@ -78,7 +78,7 @@ test('small chunks move from the log to the database, and the log gets empty', a
     await log.close();
     await database.close();
   });
-  const chunks = new SmallChunks({ database, log, slab: new Slab() });
+  const chunks = new SmallChunks({ database, log, slab: new Slab(), warn: assert.ifError });
   const samples = Array.from({ length: 50 }, (_, i) => randomBytesOf(1000 + i, i));
   for (const bytes of samples) chunks.put(sha256(bytes), bytes, { durable: true });
   assert.equal(log.next - log.first, 50);

@@ -14,7 +14,9 @@ const ROUNDS = 3;
 /** Runs the writer, kills it after some of its promises, and returns all that it made. */
 async function runAndKill(folder: string, seed: number, promises: number): Promise<Said[]> {
   const path = fileURLToPath(new URL('./writer-process.js', import.meta.url));
-  const child = spawn(process.execPath, [path, folder, String(seed)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [path, folder, String(seed)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (part: string) => {
     text += part;
@@ -46,7 +48,8 @@ test('what save() and publish() promised survives kill -9', async (t) => {
     for (const [key, content] of found) {
       const { content: name, size } = await content.publish();
       const hash = await hashOf(content, size);
-      if (said.some((one) => one.key === key)) published.set(key, { what: 'published', key, hash, size, content: name });
+      if (said.some((one) => one.key === key))
+        published.set(key, { what: 'published', key, hash, size, content: name });
       await content.close();
     }
     for (const { content: name, size, hash } of published.values()) {

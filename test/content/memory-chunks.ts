@@ -13,6 +13,10 @@ export class MemoryChunks implements Chunks {
     return this.chunks.get(id);
   }
 
+  getNow(id: string): Uint8Array | undefined {
+    return this.chunks.get(id);
+  }
+
   put(id: string, bytes: Uint8Array): void {
     this.chunks.set(id, bytes);
   }

@@ -27,7 +27,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 2, arbitrary: offset.map((size): Step => ({ do: 'truncate', size })) },
   { weight: 1, arbitrary: fc.constant<Step>({ do: 'truncate', size: 0 }) },
-  { weight: 3, arbitrary: fc.tuple(offset, length).map(([at, bytes]): Step => ({ do: 'read', at, length: bytes })) },
+  {
+    weight: 3,
+    arbitrary: fc.tuple(offset, length).map(([at, bytes]): Step => ({ do: 'read', at, length: bytes })),
+  },
   {
     weight: 5,
     arbitrary: fc

@@ -96,7 +96,9 @@ test('without another holder a rotten chunk is an error, and never wrong bytes',
   await rot(folder, refs);
   const second = await openStore(t, folder);
   for (const { content, size } of samples) {
-    await assert.rejects(async () => second.store.open('reader', content, size).read(0, size), { code: 'corrupt' });
+    await assert.rejects(async () => second.store.open('reader', content, size).read(0, size), {
+      code: 'corrupt',
+    });
   }
   for (const { id } of refs) assert.equal(await second.store.get(id), undefined);
 });
@@ -131,7 +133,10 @@ test('bits that turn while many read are never seen', async (t) => {
     }
     await Promise.all(reads);
   }
-  assert.ok(lines.filter((line) => line.includes('does not hash to its id')).length > 3, 'nothing was ever rotten');
+  assert.ok(
+    lines.filter((line) => line.includes('does not hash to its id')).length > 3,
+    'nothing was ever rotten',
+  );
 });
 
 test('a publication is not built on rotten chunks that it finds', async (t) => {

@@ -17,6 +17,14 @@ export interface EvictableOptions {
   log: Log;
 }
 
+interface Pin {
+  users: number;
+  /** Bytes of the chunk, if it is one that can be evicted. */
+  length: number | undefined;
+  /** It was said meanwhile that the chunk is to stay; that outweighs whatever is still on its way. */
+  kept: boolean;
+}
+
 /**
  * Which chunks this pod need not hold, in the order of their last use; the oldest are deleted when they take more
  * than their bytes. A chunk that has no row here is never evicted. A row is in the database before its chunk is
@@ -29,7 +37,7 @@ export class Evictable {
   private readonly log: Log;
   private readonly lru: LRUCache<ChunkId, number>;
   /** Chunks in use by a publication, with the number of its users; they are out of the LRU meanwhile. */
-  private readonly pins = new Map<ChunkId, { users: number; length: number | undefined }>();
+  private readonly pins = new Map<ChunkId, Pin>();
   private readonly removals = new Map<ChunkId, Promise<void>>();
   private readonly touched = new Set<ChunkId>();
   private uses = 0;
@@ -70,7 +78,8 @@ export class Evictable {
     this.rows.put(id, encodeRow(++this.uses, length));
     await this.rows.commit();
     const pin = this.pins.get(id);
-    if (pin !== undefined) pin.length = length;
+    if (pin?.kept) this.rows.remove(id);
+    else if (pin !== undefined) pin.length = length;
     else this.lru.set(id, length);
   }
 
@@ -81,10 +90,11 @@ export class Evictable {
 
   /** The chunk is to stay. */
   release(id: ChunkId): void {
-    if (!this.has(id)) return;
     const pin = this.pins.get(id);
-    if (pin !== undefined) pin.length = undefined;
-    this.lru.delete(id);
+    if (pin !== undefined) {
+      pin.length = undefined;
+      pin.kept = true;
+    } else if (!this.lru.delete(id)) return;
     this.touched.delete(id);
     this.rows.remove(id);
   }
@@ -96,7 +106,7 @@ export class Evictable {
     else {
       const length = this.lru.peek(id);
       this.lru.delete(id);
-      this.pins.set(id, { users: 1, length });
+      this.pins.set(id, { users: 1, length, kept: false });
     }
     await this.removals.get(id);
   }
@@ -111,7 +121,7 @@ export class Evictable {
   /** Evicts the oldest until so many bytes are freed or none is left; resolves when they are deleted. */
   async shrink(bytes: number): Promise<void> {
     const target = this.lru.calculatedSize - bytes;
-    while (this.lru.size > 0 && this.lru.calculatedSize > target) this.lru.pop();
+    while (bytes > 0 && this.lru.size > 0 && this.lru.calculatedSize > target) this.lru.pop();
     await Promise.all(this.removals.values());
   }
 

@@ -10,8 +10,11 @@ export interface Chunks {
   /** The bytes as they lie there, not verified; undefined when absent. A known length in bytes saves a look-up.
    *  @throws WormholeError `io` */
   get(id: ChunkId, length?: number): Answer<Uint8Array | undefined>;
+  /** As `get`, but this thread waits for the disk: for the rare answer that must not be a promise. */
+  getNow(id: ChunkId): Uint8Array | undefined;
   /** Readable once this is answered. `durable` chunks survive the death of the process from then on, and a
-   *  power cut after `flush`; others may be lost. Putting what is there already writes it anew.
+   *  power cut after `flush`; others may be lost. What is there already is replaced by a durable chunk, and never
+   *  by one that is not.
    *  @throws WormholeError `full` | `io` */
   put(id: ChunkId, bytes: Uint8Array, options: { durable: boolean }): Answer<void>;
   /** Removes a chunk; nothing happens when it is absent. */

@@ -26,6 +26,10 @@ export class CombinedChunks implements Chunks {
     });
   }
 
+  getNow(id: ChunkId): Uint8Array | undefined {
+    return this.small.getNow(id) ?? this.large.getNow(id);
+  }
+
   put(id: ChunkId, bytes: Uint8Array, options: { durable: boolean }): Answer<void> {
     return this.place(bytes.length).put(id, bytes, options);
   }

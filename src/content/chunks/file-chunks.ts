@@ -4,9 +4,12 @@ import {
   existsSync,
   fdatasync,
   fstatSync,
+  link,
   mkdirSync,
   open,
   read,
+  readdirSync,
+  readFileSync,
   rename,
   rmSync,
   unlink,
@@ -14,18 +17,19 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { syncDirectory } from '../../base/index.js';
+import { LIMITS, syncDirectory } from '../../base/index.js';
 import type { ChunkId } from '../content.js';
 import { diskError, isMissing } from '../disk-error.js';
 import type { Chunks } from './chunks.js';
 
 const openFile = promisify(open);
-const readFile = promisify(read);
-const writeFile = promisify(write);
+const readPart = promisify(read);
+const writePart = promisify(write);
 const syncFile = promisify(fdatasync);
 const closeFile = promisify(close);
 const renameFile = promisify(rename);
 const unlinkFile = promisify(unlink);
+const linkFile = promisify(link);
 
 /** Folders of one store: `chunks/ab/cdef…`, what is being written, and what was found damaged. */
 export interface ChunkFolders {
@@ -65,6 +69,7 @@ export class FileChunks implements Chunks {
   /** Folders with names that a power cut would take. */
   private readonly unsynced = new Set<string>();
   private readonly puts = new Set<Promise<void>>();
+  private syncing: Promise<unknown> | undefined;
 
   constructor(folders: ChunkFolders, writer: string) {
     this.folders = folders;
@@ -89,6 +94,15 @@ export class FileChunks implements Chunks {
       throw diskError(error, 'reading a chunk');
     } finally {
       closeSync(descriptor);
+    }
+  }
+
+  getNow(id: ChunkId): Uint8Array | undefined {
+    try {
+      return readFileSync(this.path(id));
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw diskError(error, 'reading a chunk');
     }
   }
 
@@ -123,6 +137,8 @@ export class FileChunks implements Chunks {
   }
 
   async setAside(id: ChunkId): Promise<void> {
+    // A disk that goes on rotting must not fill up with what it spoilt.
+    if (readdirSync(this.folders.damaged).length >= LIMITS.damagedChunksMax) return this.remove(id);
     try {
       await renameFile(this.path(id), join(this.folders.damaged, id));
       this.unsynced.add(dirname(this.path(id)));
@@ -135,11 +151,17 @@ export class FileChunks implements Chunks {
     await Promise.allSettled(this.puts);
     const folders = [...this.unsynced];
     this.unsynced.clear();
+    // What an earlier call is syncing is not yet safe either.
+    const before = this.syncing;
+    const syncing = Promise.all([before, ...folders.map((folder) => syncDirectory(folder))]);
+    this.syncing = syncing;
     try {
-      await Promise.all(folders.map((folder) => syncDirectory(folder)));
+      await syncing;
     } catch (error) {
       for (const folder of folders) this.unsynced.add(folder);
       throw diskError(error, 'syncing the folders of chunks');
+    } finally {
+      if (this.syncing === syncing) this.syncing = undefined;
     }
   }
 
@@ -149,18 +171,29 @@ export class FileChunks implements Chunks {
       const descriptor = await openFile(temporary, 'wx', 0o600);
       try {
         for (let at = 0; at < bytes.length; ) {
-          at += (await writeFile(descriptor, bytes, at, bytes.length - at)).bytesWritten;
+          at += (await writePart(descriptor, bytes, at, bytes.length - at)).bytesWritten;
         }
         if (durable) await syncFile(descriptor);
       } finally {
         await closeFile(descriptor);
       }
-      await renameFile(temporary, this.path(id));
+      if (durable) await renameFile(temporary, this.path(id));
+      else await this.linkNew(temporary, id);
     } catch (error) {
       rmSync(temporary, { force: true });
       throw error;
     }
     if (durable) this.unsynced.add(dirname(this.path(id)));
+  }
+
+  /** Gives a file its name only where nothing has it: another thread may have stored the chunk durably by now. */
+  private async linkNew(temporary: string, id: ChunkId): Promise<void> {
+    try {
+      await linkFile(temporary, this.path(id));
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'EEXIST') throw error;
+    }
+    await unlinkFile(temporary);
   }
 
   private path(id: ChunkId): string {
@@ -173,7 +206,7 @@ async function readWhole(descriptor: number): Promise<Uint8Array> {
   const bytes = Buffer.allocUnsafeSlow(size);
   let at = 0;
   while (at < size) {
-    const { bytesRead } = await readFile(descriptor, bytes, at, size - at, at);
+    const { bytesRead } = await readPart(descriptor, bytes, at, size - at, at);
     if (bytesRead === 0) break;
     at += bytesRead;
   }

@@ -9,7 +9,7 @@ export class Overlay {
   private readonly name: string;
   private readonly table: Table;
   private waiting = new Map<string, Uint8Array | undefined>();
-  private committing: Map<string, Uint8Array | undefined> | undefined;
+  private inBatch: Map<string, Uint8Array | undefined> | undefined;
   private running: Promise<void> | undefined;
   /** Bytes in memory that wait for the next batch. */
   waitingBytes = 0;
@@ -22,7 +22,7 @@ export class Overlay {
 
   /** Valid until the next write on this thread where the row comes from the database; undefined when absent. */
   get(key: string): { value: Uint8Array; shared: boolean } | undefined {
-    for (const rows of [this.waiting, this.committing]) {
+    for (const rows of [this.waiting, this.inBatch]) {
       if (rows === undefined || rows.size === 0) continue;
       const value = rows.get(key);
       if (value !== undefined) return { value, shared: false };
@@ -34,8 +34,13 @@ export class Overlay {
 
   has(key: string): boolean {
     if (this.waiting.has(key)) return this.waiting.get(key) !== undefined;
-    if (this.committing?.has(key)) return this.committing.get(key) !== undefined;
+    if (this.inBatch?.has(key)) return this.inBatch.get(key) !== undefined;
     return this.table.has(key);
+  }
+
+  /** True while a batch is on its way. */
+  get committing(): boolean {
+    return this.running !== undefined;
   }
 
   /** @param value is kept as it is */
@@ -63,6 +68,7 @@ export class Overlay {
 
   /** Resolves when everything put so far survives a power cut. */
   async flush(): Promise<void> {
+    if (this.waiting.size === 0 && this.running === undefined) return;
     await this.commit();
     await this.database.flush();
   }
@@ -70,7 +76,7 @@ export class Overlay {
   private async commitBatch(): Promise<void> {
     const batch = this.waiting;
     const { waitingBytes } = this;
-    this.committing = batch;
+    this.inBatch = batch;
     this.waiting = new Map();
     this.waitingBytes = 0;
     try {
@@ -81,7 +87,7 @@ export class Overlay {
       this.waitingBytes += waitingBytes;
       throw error;
     } finally {
-      this.committing = undefined;
+      this.inBatch = undefined;
     }
   }
 }

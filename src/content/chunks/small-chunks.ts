@@ -18,10 +18,13 @@ export class SmallChunks implements Chunks {
   private readonly slab: Slab;
   private readonly rows: Overlay;
   private readonly damaged: Overlay;
-  /** Something that no record of the log holds waits for the next batch. */
-  private unlogged = false;
+  /** Changes that no record of the log holds, and how many of them are in the database for sure. */
+  private unlogged = 0;
+  private unloggedMoved = 0;
+  private readonly warn: (error: unknown) => void;
 
-  constructor(options: { database: Database; log: RecordLog; slab: Slab }) {
+  constructor(options: { database: Database; log: RecordLog; slab: Slab; warn: (error: unknown) => void }) {
+    this.warn = options.warn;
     this.slab = options.slab;
     this.log = options.log;
     this.rows = new Overlay(options.database, SMALL_TABLE);
@@ -44,19 +47,26 @@ export class SmallChunks implements Chunks {
     return row.shared ? this.slab.copy(row.value) : row.value;
   }
 
+  getNow(id: ChunkId): Uint8Array | undefined {
+    return this.get(id);
+  }
+
   put(id: ChunkId, bytes: Uint8Array, options: { durable: boolean }): Answer<void> {
     if (options.durable) {
       // A record is the bytes alone: what they are named follows from them.
       this.log.append(bytes);
-    } else this.unlogged = true;
+    } else this.unlogged++;
     this.rows.put(id, bytes);
     // Writers wait only when the database falls far behind.
     if (this.rows.waitingBytes > LIMITS.smallPendingBytesMax) return this.rows.commit();
+    if (this.rows.waitingBytes > LIMITS.smallBatchBytes && !this.rows.committing) {
+      this.rows.commit().catch(this.warn);
+    }
   }
 
   remove(id: ChunkId): void {
     this.rows.remove(id);
-    this.unlogged = true;
+    this.unlogged++;
   }
 
   setAside(id: ChunkId): void {
@@ -66,27 +76,18 @@ export class SmallChunks implements Chunks {
     this.remove(id);
   }
 
-  /** True when a batch is worth its commit now. */
-  get batchReady(): boolean {
-    return this.rows.waitingBytes >= LIMITS.smallBatchBytes;
-  }
-
   /** Moves everything appended so far to the database and lets go of its records. */
   async move(): Promise<void> {
     const upTo = this.log.next;
-    this.unlogged = false;
-    try {
-      await this.damaged.commit();
-      await this.rows.flush();
-    } catch (error) {
-      this.unlogged = true;
-      throw error;
-    }
+    const { unlogged } = this;
+    await this.damaged.commit();
+    await this.rows.flush();
+    this.unloggedMoved = Math.max(this.unloggedMoved, unlogged);
     if (this.log.first < upTo) await this.log.dropBefore(upTo);
   }
 
   async flush(): Promise<void> {
-    if (this.unlogged) await this.move();
+    if (this.unlogged > this.unloggedMoved) await this.move();
     else await this.log.sync();
   }
 }

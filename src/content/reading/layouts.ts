@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { isSha256, LIMITS, SingleFlight, WormholeError } from '../../base/index.js';
 import { type Answer, then } from '../answer.js';
+import type { Chunks } from '../chunks/chunks.js';
 import type { ChunkRef, ContentId } from '../content.js';
 import { Layout } from '../layout.js';
 import { countEntries, decodeManifest, entryAt, MANIFEST, type Manifest } from '../manifest.js';
@@ -10,11 +11,13 @@ import { orAborted } from './interrupted.js';
 /** Layouts of contents, read from their manifests and held in memory up to a limit. */
 export class Layouts {
   private readonly reader: ChunkReader;
+  private readonly chunks: Pick<Chunks, 'getNow'>;
   private readonly memory: LRUCache<ContentId, Layout>;
   private readonly loading = new SingleFlight<Layout>();
 
-  constructor(reader: ChunkReader) {
+  constructor(reader: ChunkReader, chunks: Pick<Chunks, 'getNow'>) {
     this.reader = reader;
+    this.chunks = chunks;
     this.memory = new LRUCache({
       maxSize: LIMITS.layoutMemoryBytesMax,
       maxEntrySize: Number.MAX_SAFE_INTEGER,
@@ -29,6 +32,16 @@ export class Layouts {
       if (layout.size === size) return layout;
       throw new WormholeError('corrupt', `content ${content} has ${layout.size} bytes and not ${size}`);
     });
+  }
+
+  /** The layout of a manifest that is here with all below it; this thread may wait for the disk. */
+  here(content: ContentId): Layout | undefined {
+    const known = this.peek(content);
+    if (known !== undefined || !isManifest(content)) return known;
+    const bytes = this.chunks.getNow(content.slice(1));
+    if (bytes === undefined) return undefined;
+    const { level, entries } = decodeManifest(bytes);
+    return level === 0 ? this.remember(content, layoutOf(content, bytes.length, entries, [])) : undefined;
   }
 
   /** The layout of a manifest if it can be had without waiting; nothing is fetched. */

@@ -127,7 +127,7 @@ export class LargeStaging {
   /** Records what was staged, so that it survives the death of the process. @throws WormholeError `full` | `io` */
   save(): void {
     const { log } = this.ground;
-    if (this.changes.length === 0) return;
+    if (this.changes.length === 0 || this.closed) return;
     if (!this.recorded) {
       const durable = new StagedShape(this.shape.base, this.shape.baseSize);
       log.append({ type: 'begin', id: this.id, key: this.key, durable, after: this.changes });
@@ -250,7 +250,7 @@ export class LargeStaging {
     const { log } = this.ground;
     this.save();
     this.ground.unhardened.delete(this);
-    if (!this.recorded) return;
+    if (!this.recorded || this.closed) return;
     try {
       // What is recorded from here on is not part of what is made durable.
       log.append({ type: 'mark', id: this.id });
@@ -292,7 +292,7 @@ export class LargeStaging {
       return;
     }
     this.changes.push(change);
-    if (this.recorded && this.changes.length >= CHANGES_MAX) this.save();
+    if (this.changes.length >= CHANGES_MAX) this.save();
   }
 
   private cut(size: number): void {

@@ -59,7 +59,8 @@ export class Settlement {
     }
   }
 
-  private async settle(): Promise<void> {
+  /** Lets go now of what waits. @throws what `durable` throws; it is tried again later */
+  async settle(): Promise<void> {
     if (this.actions.length === 0) return;
     const count = this.actions.length;
     await this.options.durable();

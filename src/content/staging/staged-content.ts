@@ -88,6 +88,16 @@ export class StagedContent implements OpenContent {
 
   write(offset: number, data: Uint8Array): Answer<void> {
     if (data.length === 0) return;
+    try {
+      return this.writeNow(offset, data);
+    } catch (error) {
+      if (!(error instanceof WormholeError) || error.code !== 'full') throw error;
+      const copy = Buffer.from(data);
+      return this.makeRoom(copy.length).then(() => this.writeNow(offset, copy));
+    }
+  }
+
+  private writeNow(offset: number, data: Uint8Array): Answer<void> {
     if (this.starting !== undefined)
       return this.afterStart(Buffer.from(data), (copy) => this.write(offset, copy));
     if (this.large !== undefined) return this.large.write(offset, data);
@@ -150,6 +160,14 @@ export class StagedContent implements OpenContent {
       () => this.letGo(discard),
       () => this.letGo(discard),
     );
+  }
+
+  /** Lets go of what is held only for safety, or can be fetched again. */
+  private async makeRoom(bytes: number): Promise<void> {
+    const { settlement, evictable, ground } = this.workshop;
+    await settlement.settle().catch(() => {});
+    await Promise.all(ground.removals);
+    await evictable.shrink(ground.space.missing(bytes));
   }
 
   private letGo(discard: boolean): Answer<void> {
@@ -299,6 +317,7 @@ export class StagedContent implements OpenContent {
       if (large.dirty) settlement.add(settle);
       else {
         this.large = undefined;
+        large.close();
         settlement.add(() => large.end());
       }
       return result;
