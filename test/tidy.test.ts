@@ -136,7 +136,7 @@ test('every folder of src begins with its sentence', () => {
     assert.ok(existsSync(index), `${relative(root, index)} is missing`);
     assert.match(
       readFileSync(index, 'utf8'),
-      /^\/\*\* [A-Z]/,
+      /^\/\*\* [A-Z`]/,
       `${relative(root, index)} does not begin with its sentence`,
     );
   }
