@@ -1,6 +1,5 @@
 import type { Log } from '../base/index.js';
 import type { Invalidator } from '../fs/index.js';
-import type { Device } from './device.js';
 import type { InodeId, NodeTable } from './nodes.js';
 import { encodeInvalidateEntry, encodeInvalidateInode } from './protocol/replies.js';
 
@@ -10,6 +9,11 @@ const ENTRIES_MAX = 16_384;
 /** Waits between two looks at an inode whose pages are still being read. */
 const BUSY_RETRY_MS = 10;
 
+/** Takes notifications to the kernel, on another thread; {@link Device} is one. */
+export interface Notified {
+  notify(bytes: Uint8Array): Promise<void>;
+}
+
 /**
  * Tells the kernel what it must forget. Nothing is written within a request and nothing synchronously: the kernel
  * takes locks for it which a request that waits for us may hold. One notification at a time goes through a thread;
@@ -18,7 +22,7 @@ const BUSY_RETRY_MS = 10;
 export class KernelInvalidator implements Invalidator {
   private readonly log: Log;
   private nodes: NodeTable | undefined;
-  private device: Device | undefined;
+  private device: Notified | undefined;
   private readonly inodes = new Set<InodeId>();
   private readonly entries = new Map<string, { parent: InodeId; name: string }>();
   private running = false;
@@ -29,7 +33,7 @@ export class KernelInvalidator implements Invalidator {
   }
 
   /** From now on the kernel knows something. What was said before concerned nothing that it has. */
-  attach(nodes: NodeTable, device: Device): void {
+  attach(nodes: NodeTable, device: Notified): void {
     this.nodes = nodes;
     this.device = device;
   }
