@@ -19,7 +19,7 @@ import { type LocalChange, TreeDocument } from './document.js';
 import { checkMessage, checkSchema, loadForeign } from './foreign.js';
 import type { Indexer, RegisterReader } from './indexer.js';
 import { Keeper } from './keeper.js';
-import { type Loaded, type LogDisk, loadDocument, rewrite, sameHeads } from './load.js';
+import { type Loaded, type LoadOptions, loadDocument, rewrite, sameHeads } from './load.js';
 import { LocalGroup } from './local-group.js';
 import type { OwnWrites } from './own-writes.js';
 import { PeerStates } from './peer-states.js';
@@ -27,10 +27,11 @@ import { encodeSnapshot } from './snapshot.js';
 
 /** Remote writes at once from which on the buckets they touched are spread again. */
 const SPREAD_FROM_WRITES = 1_000;
-/** Changes in one record of the log. */
+/** Changes in one record of the log, and their bytes, unless one alone has more. */
 const RECORD_CHANGES_MAX = 1_000;
+const RECORD_BYTES = 4 * 1024 * 1024;
 
-export interface EngineParts {
+export interface EngineParts extends LoadOptions {
   /** Folder of the change log and the snapshot. */
   folder: string;
   actor: string;
@@ -42,8 +43,6 @@ export interface EngineParts {
   events: Emitter<EngineEvents>;
   clock: Clock;
   log: Log;
-  /** For tests: a disk that fails. */
-  disk?: LogDisk;
 }
 
 interface StagedGroup {
@@ -92,7 +91,7 @@ export class Engine {
   /** Loads the document, verifies it, founds it where that is due, and brings the index up to it.
    *  @throws WormholeError `newer-format`, `corrupt` for the document of another network, `full`, `io` */
   static async open(parts: EngineParts): Promise<Engine> {
-    const engine = new Engine(parts, await loadDocument(parts.folder, parts.actor, parts.disk));
+    const engine = new Engine(parts, await loadDocument(parts.folder, parts.actor, parts));
     if (engine.founded) checkSchema(engine.document, parts.network);
     else if (parts.founder && engine.condition === undefined) engine.found();
     engine.catchUp();
@@ -200,7 +199,16 @@ export class Engine {
       this.parts.log.info('building the index', { heads: heads.length });
       this.keeper.markAll();
     }
-    this.keeper.advance();
+    try {
+      this.keeper.advance();
+    } catch (error) {
+      if (isSame || !isKnown || isDead(error) || codeOf(error) === 'full' || codeOf(error) === 'io')
+        throw error;
+      // An index that cannot be brought up to the document is made anew from it.
+      this.parts.log.error('the index does not take the changes and is built anew', { error });
+      this.keeper.markAll();
+      this.keeper.advance();
+    }
   }
 
   // Peers
@@ -345,10 +353,11 @@ export class Engine {
   }
 
   private recordRemote(changes: readonly Uint8Array[]): void {
-    for (let at = 0; at < changes.length; at += RECORD_CHANGES_MAX) {
-      const part = changes.slice(at, at + RECORD_CHANGES_MAX);
-      const isLast = at + RECORD_CHANGES_MAX >= changes.length;
-      this.keeper.record({ changes: part, seq: this.lastSeq, heads: isLast ? this.document.heads() : [] });
+    const heads = this.document.heads();
+    const parts = partsOf(changes);
+    for (const [at, part] of parts.entries()) {
+      const isLast = at === parts.length - 1;
+      this.keeper.record({ changes: part, seq: this.lastSeq, heads: isLast ? heads : [] });
     }
   }
 
@@ -366,6 +375,26 @@ export class Engine {
     this.document.free();
     this.document = document;
   }
+}
+
+/** Changes in pieces that fit a record of the log. */
+function partsOf(changes: readonly Uint8Array[]): Uint8Array[][] {
+  const parts: Uint8Array[][] = [];
+  let part: Uint8Array[] = [];
+  let bytes = 0;
+  for (const change of changes) {
+    if (part.length === RECORD_CHANGES_MAX || bytes + change.length > RECORD_BYTES) {
+      if (part.length > 0) parts.push(part);
+      [part, bytes] = [[], 0];
+    }
+    part.push(change);
+    bytes += change.length;
+  }
+  return [...parts, part];
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof WormholeError ? error.code : undefined;
 }
 
 /** What the load found, and whether the index had seen more than there is now (contract D10). */

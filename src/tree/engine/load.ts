@@ -13,8 +13,12 @@ import { readSnapshot, type Snapshot, writeSnapshot } from './snapshot.js';
 const SNAPSHOT = 'snapshot';
 const LOG = /^changes-(\d+)$/;
 
-/** The log's file operations; another for tests. */
-export type LogDisk = RecordLogOptions['disk'];
+export interface LoadOptions {
+  /** Go on in new files: an fsync of the old ones failed, so what they seem to hold may be in memory only. */
+  anew?: boolean;
+  /** For tests: a disk that fails. */
+  disk?: NonNullable<RecordLogOptions['disk']>;
+}
 
 export interface Loaded {
   document: TreeDocument;
@@ -37,7 +41,11 @@ export function snapshotPath(folder: string): string {
  * stay where they are for whoever wants to look.
  * @throws WormholeError `newer-format`, `full` or `io`
  */
-export async function loadDocument(folder: string, actor: string, disk?: LogDisk): Promise<Loaded> {
+export async function loadDocument(
+  folder: string,
+  actor: string,
+  { disk, anew = false }: LoadOptions = {},
+): Promise<Loaded> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const { snapshot, damage } = await trySnapshot(folder, actor);
   const logName = snapshot?.header.log ?? (await newestLog(folder)) ?? 'changes-0';
@@ -63,6 +71,7 @@ export async function loadDocument(folder: string, actor: string, disk?: LogDisk
     };
     return beginAnew(folder, loaded, disk);
   }
+  if (anew) return beginAnew(folder, loaded, disk);
   // A power cut may take the log's end although the snapshot, which was durable first, already holds it.
   if (snapshot !== undefined && log.next < snapshot.header.logNext) await rewrite(folder, loaded);
   return loaded;
@@ -114,7 +123,7 @@ function replay(loaded: Loaded, snapshot: Snapshot | undefined): { heads: Heads;
 }
 
 /** A new log and a snapshot that names it: the old files are out of use the moment the snapshot is in place. */
-async function beginAnew(folder: string, loaded: Loaded, disk?: LogDisk): Promise<Loaded> {
+async function beginAnew(folder: string, loaded: Loaded, disk: LoadOptions['disk']): Promise<Loaded> {
   await loaded.log.close();
   const logName = `changes-${Number(LOG.exec(loaded.logName)?.[1] ?? 0) + 1}`;
   const { log } = await ChangeLog.open(join(folder, logName), disk);

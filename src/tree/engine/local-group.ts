@@ -80,9 +80,17 @@ export class LocalGroup {
   private stage(write: RegisterWrite, seen: number): void {
     let staged = this.staged.get(write.inode);
     if (staged === undefined) {
-      staged = { dead: false, saw: new Set(), replaces: new Set(), seen, settles: false };
+      staged = {
+        dead: false,
+        saw: new Set(),
+        replaces: new Set(),
+        seen: Number.POSITIVE_INFINITY,
+        settles: false,
+      };
       this.staged.set(write.inode, staged);
     }
+    const isView = write.d !== undefined || write.x !== undefined || write.replaces !== undefined;
+    if (isView) staged.seen = Math.min(staged.seen, seen);
     for (const version of write.replaces ?? write.x?.saw ?? []) staged.replaces.add(version);
     if (write.x !== undefined) {
       for (const version of write.x.saw) staged.saw.add(version);

@@ -11,6 +11,8 @@ export interface ThreadSettings {
   podName: string;
   network: Uint8Array;
   founder: boolean;
+  /** The thread before this one could not flush its log. */
+  anew: boolean;
 }
 
 /** What peers, through the main thread, may ask of the document. */

@@ -2,7 +2,15 @@ import { Worker } from 'node:worker_threads';
 import { Emitter, errorFrom, LIMITS, type Log, type PodId, WormholeError } from '../../base/index.js';
 import type { Heads, Operation } from '../schema.js';
 import type { EngineClient, EngineEvents, EngineOptions, EngineReady } from './client.js';
-import type { EngineEvent, FromThread, Method, PlainError, Requests, ToThread } from './protocol.js';
+import type {
+  EngineEvent,
+  FromThread,
+  Method,
+  PlainError,
+  Requests,
+  ThreadSettings,
+  ToThread,
+} from './protocol.js';
 
 /** Groups that the thread may have before it; further operations wait here, where they still can be grouped. */
 const GROUPS_IN_FLIGHT_MAX = 4;
@@ -39,6 +47,8 @@ class ThreadedEngine implements EngineClient {
   private readonly requests = new Map<number, Waiter<never>>();
   private nextRequest = 1;
   private restartMs = RESTART_FIRST_MS;
+  /** Until a thread has begun in new files. */
+  private flushFailed = false;
   private fatal: { error: PlainError; curable: boolean } | undefined;
   /** Set when nothing will ever be durable again. */
   private refusal: WormholeError | undefined;
@@ -127,12 +137,14 @@ class ThreadedEngine implements EngineClient {
 
   private start(): void {
     const { folder, database, podId, podName, network, founder } = this.options;
+    const anew = this.flushFailed;
+    const settings: ThreadSettings = { folder, database, podId, podName, network, founder, anew };
     this.emitState({ state: 'loading' });
     this.loaded = false;
     this.fatal = undefined;
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
       name: 'tree',
-      workerData: { folder, database, podId, podName, network, founder },
+      workerData: settings,
     });
     this.worker = worker;
     worker.on('message', (message: FromThread) => this.take(message));
@@ -175,6 +187,7 @@ class ThreadedEngine implements EngineClient {
 
   private begin(ready: EngineReady): void {
     this.loaded = true;
+    this.flushFailed = false;
     this.restartMs = RESTART_FIRST_MS;
     this.inFlight = 0;
     this.firstReady.resolve(ready);
@@ -217,6 +230,7 @@ class ThreadedEngine implements EngineClient {
       error: { code: 'internal' as const, message: 'the thread of the document ended by itself' },
       curable: true,
     };
+    if (error.code === 'io') this.flushFailed = true;
     this.log.error('the thread of the document ended', { reason: error.message });
     this.emitState({ state: 'failed', reason: error.message });
     if (!curable) {

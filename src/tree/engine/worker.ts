@@ -175,6 +175,7 @@ async function main(port: MessagePort, settings: ThreadSettings): Promise<void> 
     actor: makeActor(settings.podId, settings.podName, systemRandom),
     network: settings.network,
     founder: settings.founder,
+    anew: settings.anew,
     database,
     makeIndexer,
     events,

@@ -213,6 +213,21 @@ test('an index that is behind is brought up with what is new, not built anew', (
     await again.close();
   }));
 
+test('an index that does not take the changes is built anew', () =>
+  withFolder(async (folder) => {
+    const pod = await openPod(folder);
+    write(pod, 1);
+    const indexer = new MemoryIndexer();
+    indexer.stamped = { ...pod.indexer.stamped };
+    write(pod, 2);
+    await pod.close();
+    indexer.failWith = new RangeError('a row that nobody understands');
+    const again = await openPod(folder, { indexer });
+    assert.deepEqual([...indexer.rows.keys()], ['one/01', 'one/02']);
+    assert.deepEqual(indexer.stamp(), again.engine.durable);
+    await again.close();
+  }));
+
 test('a store put back from a backup neither wedges sync nor undoes what was done since', () =>
   withFolder(async (folder) => {
     const [a, b, backup] = ['a', 'b', 'backup'].map((name) => join(folder, name)) as [string, string, string];
@@ -295,6 +310,26 @@ test('a failed fsync is never answered as durable', () =>
     assert.deepEqual(pod.engine.durable, before);
     assert.equal(pod.sent.length, 2, 'no peer heard of it');
     await pod.close().catch(() => {});
+  }));
+
+test('after a failed fsync the document goes on in new files', () =>
+  withFolder(async (folder) => {
+    const pod = await openPod(folder);
+    write(pod, 1, 2);
+    const { heads } = await settled(pod);
+    await pod.close();
+    const old = await logFile(folder);
+    const again = await openPod(folder, { anew: true });
+    assert.deepEqual(again.engine.durable, { heads, seq: 2 });
+    assert.equal(again.engine.condition, undefined);
+    const before = await readFile(old);
+    write(again, 3);
+    await again.close();
+    assert.deepEqual(await readFile(old), before);
+    assert.ok((await readFile(await logFile(folder, 'changes-1'))).length > 0);
+    const third = await openPod(folder);
+    assert.equal(third.engine.appliedSeq, 3);
+    await third.close();
   }));
 
 test('a large remote batch that a crash cut in the middle is a prefix, without complaint', () =>

@@ -95,7 +95,8 @@ export interface PodOptions {
   seed?: number;
   network?: Uint8Array;
   indexer?: MemoryIndexer;
-  disk?: EngineParts['disk'];
+  disk?: NonNullable<EngineParts['disk']>;
+  anew?: boolean;
 }
 
 let starts = 0;
@@ -126,6 +127,7 @@ export async function openPod(folder: string, options: PodOptions = {}): Promise
     clock: systemClock,
     log: silentLog,
     ...(options.disk === undefined ? {} : { disk: options.disk }),
+    anew: options.anew ?? false,
   };
   const engine = await Engine.open(parts).catch(async (error) => {
     await database.close();
