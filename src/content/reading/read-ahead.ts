@@ -29,7 +29,7 @@ export class ReadAhead {
   /** True when a chunk is in this pod's store. */
   private readonly isLocal: (id: string) => boolean;
   private chunk = -1;
-  private nextOffset = 0;
+  private nextOffset = -1;
   private chunksInRow = 0;
   private window = 1;
   /** Entries below this index were asked for already. */

@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict';
+import { cpSync, readdirSync, renameSync, statSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { encodeStagingRecord } from '../../src/content/staging/staged-state.js';
+import { openRecordLog } from '../../src/store/index.js';
+import { openStore, randomBytesOf, temporaryFolder } from './helpers.js';
+
+const MiB = 1024 * 1024;
+
+/** What another process finds after this one was killed now. */
+async function afterKill(t: TestContext, folder: string) {
+  const copy = temporaryFolder(t);
+  cpSync(folder, copy, { recursive: true });
+  return { folder: copy, ...(await openStore(t, copy)) };
+}
+
+/** As if the machine had been started anew since the last record. */
+async function pretendPowerCut(folder: string): Promise<void> {
+  const { log } = await openRecordLog(join(folder, 'content', 'staging-log'));
+  log.append(encodeStagingRecord({ type: 'boot', boot: 'an earlier one' }));
+  await log.close();
+}
+
+test('a publication that fails leaves the file as it is, and may be tried again', async (t) => {
+  const folder = temporaryFolder(t);
+  const { store } = await openStore(t, folder);
+  const bytes = randomBytesOf(3 * MiB, 1);
+  const file = store.open('key', '', 0);
+  await file.write(0, bytes);
+  const temporary = join(folder, 'content', 'temporary');
+  // More often than there may be staging files, with a write on the way each time.
+  for (let i = 0; i < 6; i++) {
+    renameSync(temporary, `${temporary}-away`);
+    const publishing = Promise.resolve(file.publish());
+    publishing.catch(() => {});
+    const data = randomBytesOf(50_000, 100 + i);
+    data.copy(bytes, i * 300_000);
+    await Promise.all([
+      assert.rejects(publishing, { code: 'io' }),
+      Promise.resolve(file.write(i * 300_000, data)),
+    ]);
+    renameSync(`${temporary}-away`, temporary);
+    assert.equal(file.dirty, true);
+    assert.equal(Buffer.compare(await file.read(0, bytes.length), bytes), 0, `after failure ${i}`);
+  }
+  const { content, size } = await file.publish();
+  await file.close();
+  assert.equal(Buffer.compare(await store.open('r', content, size).read(0, size), bytes), 0);
+});
+
+test('writes during a publication are for the next one', async (t) => {
+  const { store } = await openStore(t, temporaryFolder(t));
+  const bytes = randomBytesOf(20 * MiB, 2);
+  const file = store.open('key', '', 0);
+  await file.write(0, bytes);
+  const publishing = file.publish();
+  await new Promise((resolve) => setImmediate(resolve));
+  const later = Buffer.from(bytes);
+  for (let at = 0; at < 2 * MiB; at += MiB / 2) {
+    const data = randomBytesOf(100_000, at + 1);
+    data.copy(later, at);
+    await file.write(at, data);
+  }
+  await file.truncate(19 * MiB);
+  const first = await publishing;
+  assert.equal(file.dirty, true);
+  assert.equal(Buffer.compare(await store.open('r', first.content, first.size).read(0, 21 * MiB), bytes), 0);
+  const second = await file.publish();
+  assert.equal(file.dirty, false);
+  const found = await store.open('r', second.content, second.size).read(0, 21 * MiB);
+  assert.equal(Buffer.compare(found, later.subarray(0, 19 * MiB)), 0);
+  assert.ok(
+    second.newBytes < second.size,
+    `untouched chunks were stored again: ${JSON.stringify([first, second])}`,
+  );
+});
+
+test('two publications at the same time have one result', async (t) => {
+  const { store } = await openStore(t, temporaryFolder(t));
+  const file = store.open('key', '', 0);
+  await file.write(0, randomBytesOf(2 * MiB, 3));
+  const [one, two] = await Promise.all([file.publish(), file.publish()]);
+  assert.equal(one.content, two.content);
+  assert.equal(two.newChunks, 0);
+});
+
+test('what was staged is let go only when the owner says that names are durable', async (t) => {
+  const folder = temporaryFolder(t);
+  let durable = () => {};
+  const told = new Promise<void>((resolve) => {
+    durable = resolve;
+  });
+  const { store } = await openStore(t, folder, { namesDurable: () => told });
+  const samples = [randomBytesOf(1000, 4), randomBytesOf(MiB, 5)];
+  for (const [i, bytes] of samples.entries()) {
+    const file = store.open(`${i}`, '', 0);
+    await file.write(0, bytes);
+    await file.save();
+    await file.publish();
+    await file.close();
+  }
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  const killed = await afterKill(t, folder);
+  const found = killed.store.recovered();
+  assert.deepEqual(found.map(({ key }) => key).sort(), ['0', '1']);
+  for (const { key, content } of found) {
+    const bytes = samples[Number(key)] as Buffer;
+    assert.equal(Buffer.compare(await content.read(0, bytes.length + 1), bytes), 0);
+    assert.equal((await content.publish()).newBytes, 0, 'it is there already');
+    await content.close();
+  }
+  durable();
+  for (let i = 0; i < 100 && readdirSync(join(folder, 'content', 'staging')).length > 0; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  const later = await afterKill(t, folder);
+  assert.deepEqual(later.store.recovered(), []);
+  assert.deepEqual(readdirSync(join(folder, 'content', 'staging')), []);
+});
+
+test('a new key is the one under which it comes back', async (t) => {
+  const folder = temporaryFolder(t);
+  const { store } = await openStore(t, folder);
+  const sizes = [500, 500, 200_000, 200_000];
+  for (const [i, size] of sizes.entries()) {
+    const file = store.open(`old-${i}`, '', 0);
+    await file.write(0, randomBytesOf(size, i));
+    if (i % 2 === 0) await file.save();
+    file.rekey(`new-${i}`);
+    await file.save();
+  }
+  const killed = await afterKill(t, folder);
+  assert.deepEqual(
+    killed.store
+      .recovered()
+      .map(({ key }) => key)
+      .sort(),
+    sizes.map((_, i) => `new-${i}`),
+  );
+});
+
+test('what is discarded does not come back', async (t) => {
+  const folder = temporaryFolder(t);
+  const { store } = await openStore(t, folder);
+  for (const size of [500, 300_000]) {
+    const file = store.open(`${size}`, '', 0);
+    await file.write(0, randomBytesOf(size, 1));
+    await file.save();
+    await file.close(true);
+  }
+  const busy = store.open('busy', '', 0);
+  await busy.write(0, randomBytesOf(5 * MiB, 1));
+  const publishing = Promise.resolve(busy.publish());
+  publishing.catch(() => {});
+  await busy.close(true);
+  await publishing.catch((error) => assert.equal(error.code, 'interrupted'));
+  const killed = await afterKill(t, folder);
+  assert.deepEqual(killed.store.recovered(), []);
+  assert.equal(store.usage().stagedBytes, 0);
+});
+
+test('after a power cut a staged file is what was synced, and nothing that was not', async (t) => {
+  const folder = temporaryFolder(t);
+  const first = await openStore(t, folder);
+  const synced = randomBytesOf(400_000, 7);
+  const file = first.store.open('synced', '', 0);
+  await file.write(0, synced);
+  await file.sync();
+  await file.write(100_000, randomBytesOf(500_000, 8));
+  await file.save();
+  const never = first.store.open('never', '', 0);
+  await never.write(0, randomBytesOf(400_000, 9));
+  await never.save();
+  const copy = temporaryFolder(t);
+  cpSync(folder, copy, { recursive: true });
+  await pretendPowerCut(copy);
+  const { store, lines } = await openStore(t, copy);
+  const found = store.recovered();
+  assert.deepEqual(
+    found.map(({ key }) => key),
+    ['synced'],
+  );
+  assert.equal(found[0]?.content.size, synced.length, 'the size is that of the sync');
+  assert.ok(lines.some((line) => line.includes('did not survive') && line.includes('never')));
+});
+
+test('a staging file that is shorter than its record is not trusted', async (t) => {
+  const folder = temporaryFolder(t);
+  const { store } = await openStore(t, folder);
+  const file = store.open('key', '', 0);
+  await file.write(0, randomBytesOf(400_000, 7));
+  await file.save();
+  const copy = temporaryFolder(t);
+  cpSync(folder, copy, { recursive: true });
+  const [name] = readdirSync(join(copy, 'content', 'staging')) as [string];
+  truncateSync(join(copy, 'content', 'staging', name), 399_999);
+  assert.deepEqual((await openStore(t, copy)).store.recovered(), []);
+});
+
+test('a file cut to nothing and written anew forgets what it was, also through a restart', async (t) => {
+  const folder = temporaryFolder(t);
+  const { store } = await openStore(t, folder);
+  const old = store.open('key', '', 0);
+  await old.write(0, randomBytesOf(2 * MiB, 1));
+  const { content, size } = await old.publish();
+  await old.close();
+  const file = store.open('key', content, size);
+  await file.truncate(100);
+  await file.truncate(300_000);
+  await file.write(200_000, Buffer.from('end'));
+  await file.save();
+  const { store: later } = await afterKill(t, folder);
+  const [found] = later.recovered();
+  const expected = Buffer.alloc(300_000);
+  randomBytesOf(2 * MiB, 1).copy(expected, 0, 0, 100);
+  expected.write('end', 200_000);
+  assert.equal(Buffer.compare((await found?.content.read(0, 400_000)) as Uint8Array, expected), 0);
+});
+
+test('the thread that publishes may die: what it did is done again', async (t) => {
+  const { store } = await openStore(t, temporaryFolder(t));
+  const bytes = randomBytesOf(12 * MiB, 1);
+  const file = store.open('key', '', 0);
+  await file.write(0, bytes);
+  const failing = Promise.resolve(file.publish());
+  failing.catch(() => {});
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  await store['parts'].publisher['worker']?.terminate();
+  await failing.catch((error) => assert.equal(error.code, 'internal'));
+  const { content, size } = await file.publish();
+  assert.equal(Buffer.compare(await store.open('r', content, size).read(0, size), bytes), 0);
+});
+
+test('the staging log does not grow for ever', async (t) => {
+  const folder = temporaryFolder(t);
+  const { store } = await openStore(t, folder);
+  const file = store.open('long', '', 0);
+  await file.write(0, randomBytesOf(300_000, 1));
+  const bytes = Buffer.from(await file.read(0, 400_000));
+  for (let i = 0; i < 60_000; i++) {
+    const at = (i * 7919) % 300_000;
+    bytes[at] = i & 255;
+    file.write(at, Buffer.from([i & 255]));
+  }
+  await file.save();
+  await store['parts'].ground.log.compact(store['parts'].log);
+  const log = join(folder, 'content', 'staging-log');
+  const size = readdirSync(log).reduce((sum, name) => sum + statSync(join(log, name)).size, 0);
+  assert.ok(size < 12 * MiB, `${size} bytes of log`);
+  const { store: later } = await afterKill(t, folder);
+  const [found] = later.recovered();
+  assert.equal(Buffer.compare((await found?.content.read(0, 400_000)) as Uint8Array, bytes), 0);
+});
