@@ -19,6 +19,8 @@ const UNSTORED_BYTES_MAX = 24 * 1024 * 1024;
 const MANIFEST_BYTES = 64 * 1024;
 /** The newest go first, but every so many the oldest does. */
 const OLDEST_EVERY = 4;
+/** Contents that are taken up at a time: each is an object in memory. */
+const OPEN_MAX = 20_000;
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
 /** The rate that is shown is that of the last seconds. */
@@ -27,8 +29,10 @@ const RATE_WINDOW_MS = 5_000;
 export interface CopierOptions {
   tree: Pick<Tree, 'node' | 'contents'>;
   content: Pick<ContentStore, 'presence' | 'has' | 'chunksOf' | 'keep' | 'put'>;
-  peers: Pick<Peers, 'fetch'>;
+  peers: Pick<Peers, 'fetchNow'>;
   layout: () => Layout;
+  /** Contents were put down again, since too many others wait too: they are to be added anew later. */
+  putDown: () => void;
   clock: Clock;
   log: Log;
 }
@@ -81,21 +85,23 @@ export class Copier {
     setMaxListeners(0, this.stopping.signal);
   }
 
-  /** Takes up a content, unless it is taken up already. */
-  add(file: FileContent): void {
+  /** Takes up a content, unless it is taken up already. @returns false when too many are */
+  add(file: FileContent): boolean {
     const key = keyOf(file);
-    if (this.stopping.signal.aborted || this.known.has(key)) return;
-    if (this.idle) this.begin();
+    if (this.stopping.signal.aborted || this.known.has(key)) return true;
+    if (this.open.size >= OPEN_MAX) return false;
+    if (this.left === 0) this.begin();
     const task: Task = { ...file, seq: this.nextSeq++, failures: 0 };
     this.open.set(task.seq, task);
     this.known.set(key, task);
     (task.size <= SMALL_BYTES ? this.small : this.large).push(task);
     this.pump();
+    return true;
   }
 
-  /** True when nothing is left to copy. */
-  get idle(): boolean {
-    return this.open.size === 0;
+  /** Contents that are left to copy. */
+  get left(): number {
+    return this.open.size;
   }
 
   /** Resolves when everything added so far is here, or no longer belongs here. @throws the reason of a stop */
@@ -120,9 +126,9 @@ export class Copier {
     });
   }
 
-  /** Resolves when fewer than `tasks` are open, so that a walk over everything does not fill the memory. */
+  /** Resolves when fewer than `tasks` wait for their turn, so that a walk over everything keeps pace. */
   async roomFor(tasks: number): Promise<void> {
-    while (this.open.size >= tasks && !this.stopping.signal.aborted) {
+    while (this.open.size - this.retries.size >= tasks && !this.stopping.signal.aborted) {
       await new Promise<void>((resolve) => this.room.push(resolve));
     }
   }
@@ -152,7 +158,7 @@ export class Copier {
     this.stopping.abort();
     for (const timer of this.retries.values()) clearTimeout(timer);
     for (const barrier of [...this.barriers]) barrier.reject(interrupted());
-    for (const resolve of this.room.splice(0)) resolve();
+    this.wakeRoom();
   }
 
   /** What is shown counts from the last time that there was nothing to do. */
@@ -218,7 +224,7 @@ export class Copier {
   private async bring(id: ChunkId, bytes: number, keep: boolean): Promise<void> {
     const { content, peers } = this.options;
     await this.budget.use(bytes, async () => {
-      const chunk = await peers.fetch(id, { urgent: false, signal: this.stopping.signal });
+      const chunk = await peers.fetchNow(id, this.stopping.signal);
       await content.put(id, chunk, { keep });
     });
   }
@@ -232,10 +238,18 @@ export class Copier {
   }
 
   private finish(task: Task): void {
+    this.done++;
+    this.forget(task);
+  }
+
+  private forget(task: Task): void {
     this.open.delete(task.seq);
     this.known.delete(keyOf(task));
-    this.done++;
     this.passBarriers();
+    this.wakeRoom();
+  }
+
+  private wakeRoom(): void {
     for (const resolve of this.room.splice(0)) resolve();
   }
 
@@ -248,10 +262,17 @@ export class Copier {
       reason: this.failure,
       delayMs,
     });
+    if (this.open.size > OPEN_MAX / 2) {
+      // Those that can be had must find room beside those that cannot.
+      this.options.putDown();
+      this.forget(task);
+      return;
+    }
     this.retries.set(
       task,
       setTimeout(() => this.requeue(task), delayMs),
     );
+    this.wakeRoom();
   }
 
   private requeue(task: Task): void {

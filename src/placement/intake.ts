@@ -21,7 +21,8 @@ export interface IntakeOptions {
 export class Intake {
   private readonly options: IntakeOptions;
   private waiting: (() => FileContent | undefined)[] = [];
-  private working: Promise<void> | undefined;
+  private busy = false;
+  private working: Promise<void> = Promise.resolve();
 
   constructor(options: IntakeOptions) {
     this.options = options;
@@ -36,15 +37,21 @@ export class Intake {
     }
     for (const inode of inodes) this.waiting.push(() => fileOf(tree.node(inode)));
     // The loser of a concurrent edit may show up as a new name only.
-    for (const { parent, name } of names) this.waiting.push(() => fileOf(tree.lookup(parent, name)));
-    this.working ??= this.work().finally(() => {
-      this.working = undefined;
-    });
+    const seen = new Set(inodes);
+    for (const { parent, name } of names) {
+      this.waiting.push(() => {
+        const node = tree.lookup(parent, name);
+        return node === undefined || seen.has(node.id) ? undefined : fileOf(node);
+      });
+    }
+    if (this.busy) return;
+    this.busy = true;
+    this.working = this.work();
   }
 
   /** Resolves when everything added so far was looked at. */
-  async done(): Promise<void> {
-    await this.working;
+  done(): Promise<void> {
+    return this.working;
   }
 
   /** Never rejects. */
@@ -63,5 +70,6 @@ export class Intake {
       }
       await setImmediate();
     }
+    this.busy = false;
   }
 }

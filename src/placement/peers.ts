@@ -6,9 +6,9 @@ import type { Heads } from '../tree/index.js';
 export interface Peers {
   /** Pods that are linked now. */
   linked(): PodId[];
-  /** The bytes of a chunk from whichever pod has it, unchecked.
-   *  @throws WormholeError `unreachable`, `interrupted` */
-  fetch(id: ChunkId, options: { urgent: boolean; signal?: AbortSignal }): Promise<Uint8Array>;
+  /** The bytes of a chunk from whichever linked pod has it now, unchecked, behind what readers wait for.
+   *  @throws WormholeError `unreachable` at once when none has it, `interrupted` */
+  fetchNow(id: ChunkId, signal: AbortSignal): Promise<Uint8Array>;
   /** Asks pods which of these chunks they have durably; those that do not answer are not in the result. */
   whoHas(
     ids: readonly ChunkId[],

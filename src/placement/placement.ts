@@ -69,8 +69,9 @@ export class Placement {
       this.walk();
     };
     this.intake = new Intake({ tree, take: (file) => this.take(file), overflow, log });
-    this.copier = new Copier({ tree, content, peers, layout: () => this.layoutNow, clock, log });
-    this.walker = new Walker({ tree, content, copier: this.copier, log });
+    const putDown = () => this.walker.walkLater();
+    this.copier = new Copier({ tree, content, peers, layout: () => this.layoutNow, putDown, clock, log });
+    this.walker = new Walker({ tree, content, copier: this.copier, clock, log });
     const { intake, copier, walker } = this;
     const tell = (heads: Heads) => peers.tellSettled(heads);
     this.settlement = new Settlement({ tree, content, intake, copier, walker, tell, clock, log });
@@ -118,7 +119,9 @@ export class Placement {
 
   /** Files that may have fewer copies than they should, counting a pod only by its own word. */
   underReplicated(): number {
-    return this.doubts.count(this.layoutNow, this.options.tree.counts().files);
+    const { files } = this.options.tree.counts();
+    // What this pod still lacks, it knows best.
+    return Math.min(files, Math.max(this.doubts.count(this.layoutNow, files), this.copier.left));
   }
 
   /** Who holds these contents, asked now. */
@@ -148,7 +151,7 @@ export class Placement {
 
   /** What is going on, for `wh status`; empty when nothing is. */
   work(): Work[] {
-    if (this.copier.idle) return [];
+    if (this.copier.left === 0) return [];
     const { failure, ...progress } = this.copier.progress();
     const work: Work = { name: 'copying files here', ...progress };
     if (failure !== undefined) work.problem = failure;
@@ -169,7 +172,8 @@ export class Placement {
 
   private take(file: FileContent): void {
     this.doubts.raise([file.content]);
-    if (this.holdsAnything()) this.copier.add(file);
+    // Those that are too many are found again in the index, when there is room.
+    if (this.holdsAnything() && !this.copier.add(file)) this.walker.walkLater();
   }
 
   private advanced(): void {

@@ -43,9 +43,7 @@ export class Settlement {
     this.wanted = true;
     if (this.running || this.stopping.signal.aborted) return;
     this.running = true;
-    this.run().finally(() => {
-      this.running = false;
-    });
+    void this.run();
   }
 
   /** What belongs here is no longer the same: what was told is void. */
@@ -63,11 +61,11 @@ export class Settlement {
     do {
       epoch = this.epoch;
       await intake.done();
-      await walker.done();
-      signal.throwIfAborted();
+      await abortable(walker.done(), signal);
       await copier.allDone(signal);
       await content.flush();
-    } while (epoch !== this.epoch);
+      // What was put down meanwhile has set off another walk.
+    } while (epoch !== this.epoch || walker.busy);
   }
 
   close(): void {
@@ -90,11 +88,22 @@ export class Settlement {
         this.told = heads;
         tell(heads);
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted) break;
         log.warn('this pod cannot say what it holds', { reason: messageOf(error) });
         this.wanted = true;
         await clock.sleep(RETRY_MS, signal).catch(() => {});
       }
     }
+    this.running = false;
   }
+}
+
+/** The result, unless nobody waits for it any more. */
+function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) return abort();
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }

@@ -1,27 +1,32 @@
 import { setImmediate } from 'node:timers/promises';
-import { type Log, messageOf } from '../base/index.js';
+import { type Clock, type Log, messageOf } from '../base/index.js';
 import type { ContentStore } from '../content/index.js';
 import type { InodeId, Tree } from '../tree/index.js';
 import type { Copier } from './copier.js';
 
 const PAGE = 256;
-/** So many contents are in the copier's hands at a time; the rest stays in the index. */
-const OPEN_MAX = 2_000;
+/** So many contents wait for the copier at a time; the rest stays in the index. */
+const WAITING_MAX = 2_000;
+/** Pause before contents are looked for again that could not be had, or were too many. */
+const LATER_MS = 30_000;
 
 export interface WalkerOptions {
   tree: Pick<Tree, 'contents'>;
   content: Pick<ContentStore, 'presence'>;
   copier: Copier;
+  clock: Clock;
   log: Log;
 }
 
 /** Goes over all contents of the tree and gives the copier those that are not wholly here. */
 export class Walker {
   private readonly options: WalkerOptions;
+  private readonly stopping = new AbortController();
+  /** True while not every content that the tree has was looked at. */
+  busy = false;
   private walking: Promise<void> = Promise.resolve();
-  private active = false;
-  private again = false;
-  private closed = false;
+  private wanted: 'now' | 'later' | undefined;
+  private wake: (() => void) | undefined;
 
   constructor(options: WalkerOptions) {
     this.options = options;
@@ -32,40 +37,67 @@ export class Walker {
     return this.walking;
   }
 
-  /** Walks over everything, from the start. */
+  /** Walks over everything; during a walk, once more after it. */
   walk(): void {
-    this.again = true;
-    if (this.active || this.closed) return;
-    this.active = true;
-    this.walking = this.walkUntilDone()
-      .catch((error) => this.options.log.error('the tree could not be walked', { reason: messageOf(error) }))
-      .finally(() => {
-        this.active = false;
-      });
+    this.wanted = 'now';
+    this.wake?.();
+    this.start();
+  }
+
+  /** Some contents were passed over: walks again after a while. */
+  walkLater(): void {
+    this.wanted ??= 'later';
+    this.start();
   }
 
   close(): void {
-    this.closed = true;
+    this.stopping.abort();
   }
 
-  private async walkUntilDone(): Promise<void> {
-    while (this.again && !this.closed) {
-      this.again = false;
-      await this.walkOnce();
+  private start(): void {
+    if (this.stopping.signal.aborted) return;
+    if (this.busy) return;
+    this.busy = true;
+    this.walking = this.run();
+  }
+
+  /** Never rejects. */
+  private async run(): Promise<void> {
+    while (this.wanted !== undefined && !this.stopping.signal.aborted) {
+      if (this.wanted === 'later') await this.pause();
+      this.wanted = undefined;
+      try {
+        await this.walkOnce();
+      } catch (error) {
+        if (this.stopping.signal.aborted) break;
+        this.options.log.error('the tree could not be walked', { reason: messageOf(error) });
+        this.wanted = 'later';
+      }
     }
+    this.busy = false;
   }
 
   private async walkOnce(): Promise<void> {
     const { tree, content, copier } = this.options;
     let after: InodeId | undefined;
-    while (!this.closed && !this.again) {
+    while (!this.stopping.signal.aborted) {
       const page = tree.contents(after, PAGE);
-      for (const file of page) if (content.presence(file.content) !== 'here') copier.add(file);
+      for (const file of page) {
+        if (content.presence(file.content) !== 'here' && !copier.add(file)) this.wanted ??= 'later';
+      }
       after = page.at(-1)?.inode;
       if (after === undefined) return;
-      await copier.roomFor(OPEN_MAX);
+      await copier.roomFor(WAITING_MAX);
       // The mount's requests come first.
       await setImmediate();
     }
+  }
+
+  private async pause(): Promise<void> {
+    const woken = new AbortController();
+    this.wake = () => woken.abort();
+    const signal = AbortSignal.any([woken.signal, this.stopping.signal]);
+    await this.options.clock.sleep(LATER_MS, signal).catch(() => {});
+    this.wake = undefined;
   }
 }

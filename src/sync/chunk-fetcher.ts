@@ -1,4 +1,4 @@
-import { type Clock, type Log, messageOf, type PodId, WormholeError } from '../base/index.js';
+import { type Clock, LIMITS, type Log, messageOf, type PodId, WormholeError } from '../base/index.js';
 import type { ChunkId, ChunkSource } from '../content/index.js';
 import type { Link, Links } from '../net/index.js';
 import { ChunkLane, RequestBudget } from './chunk-lane.js';
@@ -45,8 +45,12 @@ export class ChunkFetcher implements ChunkSource {
     for (const link of options.links.list()) this.up(link);
   }
 
-  fetch(id: ChunkId, options: { urgent: boolean; signal?: AbortSignal }): Promise<Uint8Array> {
-    const { urgent, signal } = options;
+  /** @param options.patienceMs how long to go on when nobody has it; with 0 each linked pod is asked once */
+  fetch(
+    id: ChunkId,
+    options: { urgent: boolean; signal?: AbortSignal; patienceMs?: number },
+  ): Promise<Uint8Array> {
+    const { urgent, signal, patienceMs = LIMITS.fetchTimeoutMs } = options;
     const { clock } = this.options;
     return new Promise((resolve, reject) => {
       if (signal?.aborted || this.closed) return reject(interrupted(signal?.reason));
@@ -58,6 +62,7 @@ export class ChunkFetcher implements ChunkSource {
       const search = new ChunkSearch({
         id,
         urgent,
+        patienceMs,
         clock,
         choose: (without) => this.choose(id, without),
         found: (bytes, peer) => {

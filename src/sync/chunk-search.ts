@@ -1,4 +1,4 @@
-import { type Clock, LIMITS, type PodId, WormholeError } from '../base/index.js';
+import { type Clock, type PodId, WormholeError } from '../base/index.js';
 import type { ChunkId } from '../content/index.js';
 import type { Attempt, ChunkLane } from './chunk-lane.js';
 
@@ -12,6 +12,8 @@ const PAUSE_MAX_MS = 2_000;
 export interface SearchOptions {
   id: ChunkId;
   urgent: boolean;
+  /** How long to go on when nobody has it: milliseconds since the start. */
+  patienceMs: number;
   clock: Clock;
   /** The best peer to ask that is not among these, or undefined. */
   choose: (without: ReadonlySet<PodId>) => ChunkLane | undefined;
@@ -78,8 +80,8 @@ export class ChunkSearch {
   }
 
   private pause(): void {
-    const { clock, id } = this.options;
-    if (clock.monotonicMs() - this.startedAtMs >= LIMITS.fetchTimeoutMs) {
+    const { clock, id, patienceMs } = this.options;
+    if (clock.monotonicMs() - this.startedAtMs >= patienceMs) {
       const sentence = `no pod that can be reached has chunk ${id}; it comes back when one that has it is linked`;
       this.stop(new WormholeError('unreachable', sentence));
       return;

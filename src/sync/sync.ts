@@ -56,8 +56,8 @@ export class Sync {
     return this.tree.linked();
   }
 
-  fetch(id: ChunkId, options: { urgent: boolean; signal?: AbortSignal }): Promise<Uint8Array> {
-    return this.chunks.fetch(id, options);
+  fetchNow(id: ChunkId, signal: AbortSignal): Promise<Uint8Array> {
+    return this.chunks.fetch(id, { urgent: false, signal, patienceMs: 0 });
   }
 
   whoHas(

@@ -75,14 +75,19 @@ export class TreeConversation {
   private start(): void {
     if (this.running) return;
     this.running = true;
-    this.run()
-      .catch((error) => this.fail(error))
-      .finally(() => {
-        this.running = false;
-      });
+    void this.run();
   }
 
+  /** Never rejects. */
   private async run(): Promise<void> {
+    try {
+      await this.converse();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  private async converse(): Promise<void> {
     while (true) {
       if (this.restarted) {
         this.restarted = false;
@@ -90,16 +95,20 @@ export class TreeConversation {
         continue;
       }
       const link = this.link;
-      if (link === undefined) return;
+      const nothing = this.received.length === 0 && !this.wantsToSpeak;
+      if (link === undefined || nothing) {
+        this.running = false;
+        return;
+      }
       const message = this.received.shift();
       if (message !== undefined) {
         await this.tree.sync.receive(this.peer, message);
         this.wantsToSpeak = true;
-      } else if (this.wantsToSpeak) {
+      } else {
         this.wantsToSpeak = false;
         const answer = await this.tree.sync.generate(this.peer);
         if (answer !== undefined && link === this.link) await this.send(link, answer);
-      } else return;
+      }
     }
   }
 
@@ -116,6 +125,7 @@ export class TreeConversation {
   private fail(error: unknown): void {
     this.log.warn('a conversation about the tree broke off', { peer: this.peer, reason: messageOf(error) });
     const link = this.link;
+    this.running = false;
     this.received = [];
     // The other side's state no longer fits ours: both begin anew, with a new link where the peer is to blame.
     if (error instanceof WormholeError && error.code === 'protocol') link?.close(messageOf(error));

@@ -43,22 +43,23 @@ export class TreeInbox {
     this.waitingBytes += bytes;
     if (this.running) return;
     this.running = true;
-    this.run()
-      .catch((error) => this.options.log.error('pushed changes were lost', { reason: messageOf(error) }))
-      .finally(() => {
-        this.running = false;
-      });
+    void this.run();
   }
 
+  /** Never rejects. */
   private async run(): Promise<void> {
     while (this.waiting.length > 0) {
       const batch = this.take();
-      if (await this.apply(batch)) continue;
-      // One of them is to blame: each peer's on its own.
-      for (const peer of new Set(batch.map((waiting) => waiting.peer))) {
-        const own = batch.filter((waiting) => waiting.peer === peer);
-        if (!(await this.apply(own))) this.options.refused(peer, 'it pushed what is no change of the tree');
-      }
+      if (!(await this.apply(batch))) await this.applyByPeer(batch);
+    }
+    this.running = false;
+  }
+
+  /** One of them is to blame: each peer's on its own. */
+  private async applyByPeer(batch: readonly Waiting[]): Promise<void> {
+    for (const peer of new Set(batch.map((waiting) => waiting.peer))) {
+      const own = batch.filter((waiting) => waiting.peer === peer);
+      if (!(await this.apply(own))) this.options.refused(peer, 'it pushed what is no change of the tree');
     }
   }
 
