@@ -257,10 +257,14 @@ export class WormholeTree implements Tree {
     const { inode, replaces, x } = write;
     if (x === undefined && !replaces?.some(isProvisional)) return write;
     const real = { ...write };
-    const isReal = (id: OpId) => !isProvisional(id);
-    if (replaces !== undefined) real.replaces = replaces.filter(isReal);
+    const named = replaces?.filter((id) => !isProvisional(id));
+    if (named !== undefined) real.replaces = named;
     if (x !== undefined) {
-      real.x = { saw: [...new Set([...x.saw.filter(isReal), ...this.overlay.seenBefore(inode)])] };
+      const saw = x.saw.filter((id) => !isProvisional(id));
+      const before = [...this.overlay.seenBefore(inode)];
+      real.x = { saw: [...new Set([...saw, ...before])] };
+      // What was shown beside and became an inode of its own is seen, but is not what is removed here.
+      if (before.length > 0) real.replaces = named ?? saw;
     }
     return real;
   }

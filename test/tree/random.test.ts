@@ -115,6 +115,14 @@ class Player {
   }
 }
 
+/** Which of several losing values has the shortest conflict name, and whether one stayed where a file was that
+ *  moved on, may change once a group of operations is in the document; that each is there does not. */
+function withoutMarks(tree: Tree): string[] {
+  return lines(tree)
+    .map((line) => line.replace(/^.*\/[^/]*\(conflict, [^)]*\)[^/ ]*/, '(conflict)'))
+    .sort();
+}
+
 for (const seed of [1, 2, 3]) {
   test(`seed ${seed}: overlay, document and peers agree`, () =>
     withTrees(async (folder, open) => {
@@ -129,9 +137,13 @@ for (const seed of [1, 2, 3]) {
         for (const { tree, done, act } of players.map((player) => ({ ...player, act: () => player.act() }))) {
           done.push(`-- round ${round}`);
           for (let n = 0; n < OPERATIONS; n++) act();
-          const [shown, counts] = [lines(tree), tree.counts()];
+          const [shown, counts] = [withoutMarks(tree), tree.counts()];
           await tree.commit();
-          assert.deepEqual(lines(tree), shown, `the overlay showed something else:\n${done.join('\n')}`);
+          assert.deepEqual(
+            withoutMarks(tree),
+            shown,
+            `the overlay showed something else:\n${done.join('\n')}`,
+          );
           assert.deepEqual({ ...tree.counts(), pendingOperations: 0 }, { ...counts, pendingOperations: 0 });
         }
         await exchange(a.tree, b.tree);

@@ -1,7 +1,8 @@
 import type { Database } from '../../store/index.js';
 import type { IndexChange, Indexer, RegisterReader } from '../engine/indexer.js';
 import { resolve } from '../resolver/resolve.js';
-import type { Change, Context, Counts } from '../resolver/tables.js';
+import { type Change, type Context, type Counts, conflictInode } from '../resolver/tables.js';
+import { shownShadow } from '../resolver/view.js';
 import type { Heads, InodeId, OpId } from '../schema.js';
 import { addCounts, DatabaseTables, type Meta, NO_COUNTS, readMeta } from './database-tables.js';
 import { HotTables } from './hot-tables.js';
@@ -76,7 +77,7 @@ class DatabaseIndexer implements Indexer {
   }
 
   shownConflict(inode: InodeId, version: OpId): { parent: InodeId; name: string } | undefined {
-    const shadow = this.hot.row(inode)?.shadows.find((other) => other.inode.endsWith(`~${version}`));
+    const shadow = shownShadow(new LayeredTables(this.hot), conflictInode(inode, version));
     return shadow === undefined ? undefined : { parent: shadow.parent, name: shadow.name };
   }
 

@@ -58,7 +58,9 @@ export function patch(
     const id = provisionalId(actor, operation.seq, place);
     const before = tables.row(write.inode)?.registers ?? NO_REGISTERS;
     const kept = keptValues(before, write, own);
-    changes.push({ inode: write.inode, registers: patchRegisters(before, write, id, own) });
+    const registers = patchRegisters(before, write, id, own);
+    if (settles(write)) registers.d = registers.d.filter((value) => !kept.includes(value)).slice(-1);
+    changes.push({ inode: write.inode, registers });
     for (const value of kept) changes.push(...madeReal(tables, write.inode, before, value, id));
   }
   return changes;
@@ -73,7 +75,7 @@ function patchRegisters(
   const after = { ...before };
   if (l !== undefined) after.l = [{ id, value: l }];
   if (a !== undefined) after.a = [{ id, value: a }];
-  if (d !== undefined) after.d = [{ id, value: d }];
+  if (d !== undefined) after.d = [{ id: idAfter(before.d, d) ?? id, value: d }];
   if (x !== undefined) {
     const mine = [...before.l, ...before.d].map((value) => value.id).filter(own);
     after.x = [...before.x, { id, value: { saw: [...new Set([...x.saw, ...mine])] } }];
@@ -81,13 +83,31 @@ function patchRegisters(
   return after;
 }
 
+/** Putting the very value that is there settles a conflict without a new id (Automerge does it so). */
+function idAfter(
+  before: readonly Versioned<Data>[],
+  { kind, size, mtime, content, mode }: Data,
+): OpId | undefined {
+  const winner = before.at(-1);
+  if (winner === undefined) return undefined;
+  const { value } = winner;
+  const isSame = value.kind === kind && value.size === size && value.mtime === mtime;
+  return isSame && value.content === content && value.mode === mode ? winner.id : undefined;
+}
+
+/** A move of a file that has losing values beside it. */
+function settles({ l, d, x, replaces }: RegisterWrite): boolean {
+  return l !== undefined && d === undefined && x === undefined && replaces !== undefined;
+}
+
 /** Values of `d` that a write or a removal does not mean: they were shown beside, under names of their own. */
 function keptValues(
   { d: before }: Registers,
-  { d, x, replaces }: RegisterWrite,
+  write: RegisterWrite,
   own: (id: OpId) => boolean,
 ): Versioned<Data>[] {
-  if (d === undefined && x === undefined) return [];
+  const { d, x, replaces } = write;
+  if (d === undefined && x === undefined && !settles(write)) return [];
   const given = new Set(replaces ?? x?.saw ?? []);
   const givenUp = new Set(before.filter(({ id }) => given.has(id)).map(({ value }) => contentKey(value)));
   if (d !== undefined) givenUp.add(contentKey(d));

@@ -96,9 +96,12 @@ export function removal({ id, row }: Member): RegisterWrite {
     : { inode: id, x: { saw }, replaces: versions };
 }
 
-/** Moves an inode's own name. */
+/** Moves an inode's own name. Its losing values stay where they are shown: they become inodes of their own. */
 export function moving({ id, row }: Member, to: Seat): RegisterWrite {
   const from = row.seat;
   const previous = from === undefined ? {} : { previous: { parent: from.parent, name: from.name } };
-  return { inode: id, l: { parent: to.parent, name: to.name, ...previous } };
+  const write: RegisterWrite = { inode: id, l: { parent: to.parent, name: to.name, ...previous } };
+  const versions = versionsOf(row);
+  if (versions.length < row.registers.d.length) write.replaces = versions;
+  return write;
 }
