@@ -130,20 +130,29 @@ export class LocalContentStore implements ContentStore {
     };
   }
 
+  /** What cannot be brought to the disk now is taken up from the logs at the next start. */
   async close(): Promise<void> {
     if (this.closing.signal.aborted) return;
     this.closing.abort(new WormholeError('closed', 'the content store is closed'));
-    const { publisher, reader, writeBehind, settlement, small, evictable, totals, ground } = this.parts;
-    await publisher.close();
-    reader.close();
-    await Promise.all(this.background);
-    await writeBehind.idle();
-    await settlement.close();
-    await Promise.all(ground.removals);
-    await Promise.all([small.move(), evictable.close()]);
-    await totals.end();
-    ground.space.close();
-    await this.parts.closeLogs();
+    const { publisher, reader, writeBehind, settlement, small, evictable, totals, ground, log } = this.parts;
+    const steps = [
+      () => publisher.close(),
+      async () => reader.close(),
+      () => Promise.all(this.background),
+      () => writeBehind.idle(),
+      () => settlement.close(),
+      () => Promise.all(ground.removals),
+      () => small.move(),
+      () => evictable.close(),
+      () => totals.end(),
+      async () => ground.space.close(),
+      () => this.parts.closeLogs(),
+    ];
+    for (const step of steps) {
+      await step().catch((error) =>
+        log.warn('closing the content store left work for the next start', { error }),
+      );
+    }
   }
 
   private presenceOf(ids: Iterable<ChunkId>, isPart: boolean): 'here' | 'partly' | 'cached' | 'remote' {
@@ -185,9 +194,10 @@ export class LocalContentStore implements ContentStore {
   }
 
   private async count(): Promise<void> {
-    const { totals, chunkFolder, log } = this.parts;
-    await totals
-      .count(chunkFolder, this.closing.signal)
+    const { small, totals, chunkFolder, log } = this.parts;
+    await small
+      .move()
+      .then(() => totals.count(chunkFolder, this.closing.signal))
       .catch((error) => log.warn('counting the chunks failed', { error }));
   }
 

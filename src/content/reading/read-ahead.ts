@@ -82,7 +82,7 @@ export class ReadAhead {
         if ((local && i > this.chunk + LOCAL_CHUNKS) || bytes > LIMITS.readAheadBytesMax) return true;
         if (!this.reader.isNear(id)) {
           if (!this.budget.take(length)) return false;
-          this.begin(id, length);
+          void this.begin(id, length);
         }
       }
       this.askedUpTo = i + 1;
@@ -90,11 +90,14 @@ export class ReadAhead {
     return true;
   }
 
-  private begin(id: string, length: number): void {
-    Promise.resolve(this.reader.read(id, { urgent: false, length, signal: this.closing.signal }))
+  private async begin(id: string, length: number): Promise<void> {
+    try {
+      await this.reader.read(id, { urgent: false, length, signal: this.closing.signal });
+    } catch {
       // The reader asks again when it gets there, and hears then what went wrong.
-      .catch(() => {})
-      .finally(() => this.budget.give(length));
+    } finally {
+      this.budget.give(length);
+    }
   }
 }
 

@@ -124,6 +124,11 @@ export class LargeStaging {
     return this.alone(async () => this.cut(size)).finally(() => this.waiting--);
   }
 
+  /** Does without open files until the next use. */
+  rest(): void {
+    for (const file of this.files.values()) file.rest();
+  }
+
   /** Records what was staged, so that it survives the death of the process. @throws WormholeError `full` | `io` */
   save(): void {
     const { log } = this.ground;

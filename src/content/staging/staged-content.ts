@@ -118,7 +118,10 @@ export class StagedContent implements OpenContent {
 
   save(): Answer<void> {
     if (this.starting !== undefined) return this.starting.then(() => this.save());
-    if (this.large !== undefined) return this.large.save();
+    if (this.large !== undefined) {
+      this.large.save();
+      return this.large.rest();
+    }
     if (this.small === undefined) return;
     const { small } = this;
     return then(this.store(small), () => this.recordSmall(small));
@@ -128,8 +131,8 @@ export class StagedContent implements OpenContent {
     await this.starting;
     if (this.large !== undefined) return this.large.sync();
     await this.save();
-    await this.workshop.chunks.flush();
-    if (this.record !== undefined) await this.workshop.ground.log.sync();
+    const { chunks, ground } = this.workshop;
+    await Promise.all([chunks.flush(), this.record !== undefined && ground.log.sync()]);
   }
 
   publish(): Answer<Published> {

@@ -23,11 +23,14 @@ const removeInBackground = promisify(unlink);
 /** Up to this many bytes a system call on this thread is cheaper than handing it to another one. */
 const AT_ONCE_BYTES = 128 * 1024;
 
-/** A sparse file that holds written bytes at their own offsets. It is closed when its last use has ended. */
+/**
+ * A sparse file that holds written bytes at their own offsets. Its descriptor is opened when it is needed, for
+ * many files may wait to be published, and is closed when its last use has ended.
+ */
 export class StagingFile {
   readonly path: string;
-  private readonly descriptor: number;
-  private uses = 1;
+  private opened: number | undefined;
+  private uses = 0;
   private closed = false;
   private unsynced = false;
   /** The kernel forgets what it could not write, so a sync that failed once must never be answered with success. */
@@ -37,11 +40,24 @@ export class StagingFile {
   constructor(path: string, mode: 'create' | 'existing') {
     this.path = path;
     try {
-      this.descriptor = openSync(path, mode === 'create' ? 'wx+' : 'r+', 0o600);
+      this.opened = openSync(path, mode === 'create' ? 'wx+' : 'r+', 0o600);
     } catch (error) {
       throw diskError(error, 'staging a file');
     }
     this.unsynced = mode === 'existing';
+  }
+
+  /** Does without its descriptor until the next use. */
+  rest(): void {
+    if (this.uses > 0 || this.opened === undefined) return;
+    closeSync(this.opened);
+    this.opened = undefined;
+  }
+
+  private get descriptor(): number {
+    if (this.closed) throw new WormholeError('closed', `the staging file ${this.path} is closed`);
+    this.opened ??= openSync(this.path, 'r+');
+    return this.opened;
   }
 
   /** Bytes from the start to the end of the file. */
@@ -92,7 +108,7 @@ export class StagingFile {
     if (this.syncFailure !== undefined) throw this.syncFailure;
     if (!this.unsynced) return;
     this.unsynced = false;
-    return this.using(() => syncInBackground(this.descriptor)).catch((error) => {
+    return this.using((descriptor) => syncInBackground(descriptor)).catch((error) => {
       this.syncFailure = diskError(error, 'syncing a staged file');
       throw this.syncFailure;
     });
@@ -100,9 +116,8 @@ export class StagingFile {
 
   /** No use begins after this. */
   close(): void {
-    if (this.closed) return;
     this.closed = true;
-    this.end();
+    this.rest();
   }
 
   /** Deletes the file, off this thread: that takes long where it is large. What fails is deleted at the next
@@ -112,10 +127,9 @@ export class StagingFile {
   }
 
   private writeLater(offset: number, copy: Buffer): Promise<void> {
-    return this.using(async () => {
+    return this.using(async (descriptor) => {
       for (let at = 0; at < copy.length; ) {
-        at += (await writeInBackground(this.descriptor, copy, at, copy.length - at, offset + at))
-          .bytesWritten;
+        at += (await writeInBackground(descriptor, copy, at, copy.length - at, offset + at)).bytesWritten;
       }
     }).catch((error) => {
       throw diskError(error, 'staging a file');
@@ -123,15 +137,9 @@ export class StagingFile {
   }
 
   private readLater(offset: number, target: Uint8Array): Promise<void> {
-    return this.using(async () => {
+    return this.using(async (descriptor) => {
       for (let at = 0; at < target.length; ) {
-        const { bytesRead } = await readInBackground(
-          this.descriptor,
-          target,
-          at,
-          target.length - at,
-          offset + at,
-        );
+        const { bytesRead } = await readInBackground(descriptor, target, at, target.length - at, offset + at);
         if (bytesRead === 0) throw tooShort(this.path);
         at += bytesRead;
       }
@@ -140,17 +148,15 @@ export class StagingFile {
     });
   }
 
-  private async using(work: () => Promise<void>): Promise<void> {
+  private async using(work: (descriptor: number) => Promise<void>): Promise<void> {
+    const { descriptor } = this;
     this.uses++;
     try {
-      await work();
+      await work(descriptor);
     } finally {
-      this.end();
+      this.uses--;
+      if (this.closed) this.rest();
     }
-  }
-
-  private end(): void {
-    if (--this.uses === 0) closeSync(this.descriptor);
   }
 }
 
