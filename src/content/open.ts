@@ -90,11 +90,9 @@ function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; gro
   const { ground } = made;
   const folders = chunkFolders(folder);
   const totals = new Totals(database);
-  const slab = new Slab();
   const small = new SmallChunks({
     database,
     log: made.chunkLog,
-    slab,
     warn: (error) => log.warn('small chunks could not be moved to the database yet', { error }),
   });
   const files = new FileChunks(folders, 'm');
@@ -127,7 +125,7 @@ function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; gro
       await options.namesDurable?.();
     },
   });
-  const workshop = { reading, memory, chunks, evictable, ground, publisher, settlement, slab };
+  const workshop = { reading, memory, chunks, evictable, ground, publisher, settlement, slab: new Slab() };
   const parts = { ...workshop, small, reader, layouts, writeBehind, storing, totals, clock, log };
   return { ...parts, chunkFolder: folders.chunks, closeLogs: async () => {} };
 }

@@ -6,13 +6,6 @@ const SLAB_BYTES = 256 * 1024;
 export class Slab {
   private rest = Buffer.alloc(0);
 
-  /** A copy of bytes. */
-  copy(bytes: Uint8Array): Buffer {
-    const copy = this.take(bytes.length);
-    copy.set(bytes);
-    return copy;
-  }
-
   /** Bytes of any content. */
   take(length: number): Buffer {
     if (length > PIECE_BYTES_MAX) return Buffer.allocUnsafeSlow(length);

@@ -7,7 +7,6 @@ import { CombinedChunks } from '../../src/content/chunks/combined-chunks.js';
 import { chunkFolders, FileChunks, prepareChunkFolders } from '../../src/content/chunks/file-chunks.js';
 import { SmallChunks } from '../../src/content/chunks/small-chunks.js';
 import { VerifiedChunks } from '../../src/content/chunks/verified-chunks.js';
-import { Slab } from '../../src/content/slab.js';
 import { openDatabase, openRecordLog } from '../../src/store/index.js';
 import { chunksContract, lastingContract } from './chunks-contract.js';
 import { atEnd, randomBytesOf, temporaryFolder } from './helpers.js';
@@ -25,7 +24,7 @@ async function smallChunks(t: TestContext, folder: string): Promise<SmallChunks>
     await log.close();
     await database.close();
   });
-  const chunks = new SmallChunks({ database, log, slab: new Slab(), warn: assert.ifError });
+  const chunks = new SmallChunks({ database, log, warn: assert.ifError });
   chunks.recover();
   return chunks;
 }
@@ -78,7 +77,7 @@ test('small chunks move from the log to the database, and the log gets empty', a
     await log.close();
     await database.close();
   });
-  const chunks = new SmallChunks({ database, log, slab: new Slab(), warn: assert.ifError });
+  const chunks = new SmallChunks({ database, log, warn: assert.ifError });
   const samples = Array.from({ length: 50 }, (_, i) => randomBytesOf(1000 + i, i));
   for (const bytes of samples) chunks.put(sha256(bytes), bytes, { durable: true });
   assert.equal(log.next - log.first, 50);

@@ -8,7 +8,7 @@ import type { OpenContent } from '../../src/content/content.js';
 import { atEnd, openStore, randomBytesOf, temporaryFolder } from './helpers.js';
 
 const MiB = 1024 * 1024;
-const LIMITS = { freeFloorBytes: MiB, reserveBytes: MiB, cacheBytes: 4 * MiB };
+const LIMITS = { freeFloorBytes: 6 * MiB, reserveBytes: MiB, cacheBytes: 4 * MiB };
 
 /** A disk of its own, or undefined (and the reason printed) where that is not permitted. */
 function smallDisk(t: TestContext, bytes: number): string | undefined {

@@ -20,16 +20,14 @@ export class Overlay {
     this.table = database.table(table);
   }
 
-  /** Valid until the next write on this thread where the row comes from the database; undefined when absent. */
-  get(key: string): { value: Uint8Array; shared: boolean } | undefined {
+  /** The value, or undefined when absent. */
+  get(key: string): Uint8Array | undefined {
     for (const rows of [this.waiting, this.inBatch]) {
       if (rows === undefined || rows.size === 0) continue;
       const value = rows.get(key);
-      if (value !== undefined) return { value, shared: false };
-      if (rows.has(key)) return undefined;
+      if (value !== undefined || rows.has(key)) return value;
     }
-    const value = this.table.get(key);
-    return value === undefined ? undefined : { value, shared: true };
+    return this.table.get(key);
   }
 
   has(key: string): boolean {

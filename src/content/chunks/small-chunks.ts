@@ -2,7 +2,6 @@ import { LIMITS, sha256 } from '../../base/index.js';
 import type { Database, RecordLog } from '../../store/index.js';
 import type { Answer } from '../answer.js';
 import type { ChunkId } from '../content.js';
-import type { Slab } from '../slab.js';
 import type { Chunks } from './chunks.js';
 import { Overlay } from './overlay.js';
 
@@ -15,7 +14,6 @@ const DAMAGED_TABLE = 'content.damaged';
  */
 export class SmallChunks implements Chunks {
   private readonly log: RecordLog;
-  private readonly slab: Slab;
   private readonly rows: Overlay;
   private readonly damaged: Overlay;
   /** Changes that no record of the log holds, and how many of them are in the database for sure. */
@@ -23,9 +21,8 @@ export class SmallChunks implements Chunks {
   private unloggedMoved = 0;
   private readonly warn: (error: unknown) => void;
 
-  constructor(options: { database: Database; log: RecordLog; slab: Slab; warn: (error: unknown) => void }) {
+  constructor(options: { database: Database; log: RecordLog; warn: (error: unknown) => void }) {
     this.warn = options.warn;
-    this.slab = options.slab;
     this.log = options.log;
     this.rows = new Overlay(options.database, SMALL_TABLE);
     this.damaged = new Overlay(options.database, DAMAGED_TABLE);
@@ -42,9 +39,7 @@ export class SmallChunks implements Chunks {
   }
 
   get(id: ChunkId): Uint8Array | undefined {
-    const row = this.rows.get(id);
-    if (row === undefined) return undefined;
-    return row.shared ? this.slab.copy(row.value) : row.value;
+    return this.rows.get(id);
   }
 
   getNow(id: ChunkId): Uint8Array | undefined {
