@@ -1,7 +1,8 @@
-import { mkdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock, Log, PodId, Random } from '../base/index.js';
-import { openDatabase } from '../store/index.js';
+import { type Clock, type Log, type PodId, type Random, WormholeError } from '../base/index.js';
+import { type Database, openDatabase } from '../store/index.js';
 import { bucketPrefix, InodeAllocator } from './engine/allocator.js';
 import type { StartEngine } from './engine/client.js';
 import { startEngine } from './engine/start.js';
@@ -39,9 +40,13 @@ export interface TreeOptions {
 export async function openTree(options: TreeOptions): Promise<Tree> {
   const { folder, podId, podName, network, founder, random, log } = options;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const databaseFolder = join(folder, 'index');
-  const database = openDatabase(databaseFolder);
-  const { journal, condition } = await openJournal(join(folder, 'journal'));
+  const [documentFolder, indexFolder] = [join(folder, 'document'), join(folder, 'index')];
+  const hadDocument = existsSync(documentFolder);
+  const database = await openIndex(indexFolder, log);
+  const { journal, condition } = await openJournal(join(folder, 'journal')).catch(async (error) => {
+    await database.close();
+    throw error;
+  });
   if (condition.damagedAt !== undefined) {
     log.error(
       'the journal is damaged: nothing can be changed here until it is repaired',
@@ -57,8 +62,8 @@ export async function openTree(options: TreeOptions): Promise<Tree> {
     replayed.push(operation);
   }
   const engine = (options.startEngine ?? startEngine)({
-    folder: join(folder, 'document'),
-    database: databaseFolder,
+    folder: documentFolder,
+    database: indexFolder,
     podId,
     podName,
     network,
@@ -66,5 +71,26 @@ export async function openTree(options: TreeOptions): Promise<Tree> {
     log: log.part('engine'),
   });
   const allocator = new InodeAllocator(bucketPrefix(podId, random));
-  return new WormholeTree({ ...options, database, journal, overlay, engine, allocator, replayed });
+  const tree = new WormholeTree({ ...options, database, journal, overlay, engine, allocator, replayed });
+  // Without an index the tree would look empty until the document has loaded: better to wait.
+  if (hadDocument && !overlay.hasIndex) await tree.loaded().catch((error) => closeAndThrow(tree, error));
+  return tree;
+}
+
+async function closeAndThrow(tree: Tree, error: unknown): Promise<never> {
+  await tree.close();
+  throw error;
+}
+
+/** The index follows from the document: one that is damaged is set aside, and built anew. */
+async function openIndex(folder: string, log: Log): Promise<Database> {
+  try {
+    return openDatabase(folder);
+  } catch (error) {
+    if (!(error instanceof WormholeError) || error.code !== 'corrupt') throw error;
+    log.error('the index of the tree is damaged and is built again', { error });
+    await rm(`${folder}.damaged`, { recursive: true, force: true });
+    await rename(folder, `${folder}.damaged`);
+    return openDatabase(folder);
+  }
 }

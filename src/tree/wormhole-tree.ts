@@ -141,13 +141,13 @@ export class WormholeTree implements Tree {
 
   unlink(parent: InodeId, name: string): { node: Node; gone: boolean } {
     const { node, gone, writes } = unlink(this.begin(), parent, name);
-    this.commitWrites(writes);
+    this.commitWrites(writes, true);
     return { node, gone };
   }
 
   rmdir(parent: InodeId, name: string): Node {
     const { node, writes } = rmdir(this.begin(), parent, name);
-    this.commitWrites(writes);
+    this.commitWrites(writes, true);
     return node;
   }
 
@@ -233,7 +233,7 @@ export class WormholeTree implements Tree {
   }
 
   /** From here on the operation has happened: it is journaled, then shown, then handed on. */
-  private commitWrites(writes: RegisterWrite[]): void {
+  private commitWrites(writes: RegisterWrite[], removes = false): void {
     let seen = this.overlay.echoed;
     for (const write of writes) {
       for (const id of [...(write.replaces ?? []), ...(write.x?.saw ?? [])]) {
@@ -246,7 +246,7 @@ export class WormholeTree implements Tree {
       time: this.view.time,
       writes: writes.map((write) => this.withRealIds(write)),
     };
-    this.journal.append(operation);
+    this.journal.append(operation, removes);
     this.overlay.apply(operation);
     this.publisher.add(operation);
   }
@@ -285,7 +285,7 @@ export class WormholeTree implements Tree {
   private durable({ heads, seq }: EngineEvents['durable']): void {
     this.journal
       .drop(Math.min(seq, this.overlay.echoed))
-      .catch((error) => this.log.warn('the journal could not be made smaller', { error }));
+      .catch((error) => this.log.warn('the journal could not be tidied', { error }));
     this.events.emit('advanced', { heads });
   }
 
@@ -295,6 +295,11 @@ export class WormholeTree implements Tree {
     const shown =
       state === 'waiting' || state === 'ready' ? 'ready' : state === 'loading' ? 'loading' : 'failed';
     this.events.emit('engine', reason === undefined ? { state: shown } : { state: shown, reason });
+  }
+
+  /** Resolves when the index shows what the document holds. @throws why that did not load */
+  async loaded(): Promise<void> {
+    await this.engine.ready;
   }
 
   private relieve(): void {

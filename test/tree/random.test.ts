@@ -123,7 +123,7 @@ function withoutMarks(tree: Tree): string[] {
     .sort();
 }
 
-for (const seed of [1, 2, 3]) {
+for (const seed of [1, 2]) {
   test(`seed ${seed}: overlay, document and peers agree`, () =>
     withTrees(async (folder, open) => {
       const players = [

@@ -127,7 +127,7 @@ export function readMeta(database: Database): Meta {
   const bytes = database.table(META_TABLE).get(META_KEY);
   if (bytes === undefined) return NO_INDEX;
   const stored = decodeCbor(bytes) as Meta & { version: number };
-  if (stored.version !== SCHEMA_VERSION) return { ...NO_INDEX, generation: stored.generation ?? 0 };
+  if (stored.version !== SCHEMA_VERSION) return NO_INDEX;
   const { heads, seq, generation, counts } = stored;
   return { heads, seq, generation, counts };
 }
@@ -142,9 +142,9 @@ function nameKey(parent: InodeId, name: string): string {
 }
 
 function rowTableName(generation: number): string {
-  return `index-rows-${generation}`;
+  return `index-rows-${SCHEMA_VERSION}-${generation}`;
 }
 
 function nameTableName(generation: number): string {
-  return `index-names-${generation}`;
+  return `index-names-${SCHEMA_VERSION}-${generation}`;
 }

@@ -1,3 +1,4 @@
+import { WormholeError } from '../../base/index.js';
 import type { Database } from '../../store/index.js';
 import type { IndexChange, Indexer, RegisterReader } from '../engine/indexer.js';
 import { resolve } from '../resolver/resolve.js';
@@ -43,7 +44,19 @@ class DatabaseIndexer implements Indexer {
     return { heads: this.meta.heads, seq: this.meta.seq };
   }
 
-  update({ touched, heads, seq, time, times }: Parameters<Indexer['update']>[0]): IndexChange {
+  update(change: Parameters<Indexer['update']>[0]): IndexChange {
+    try {
+      return this.updateNow(change);
+    } catch (error) {
+      if (!(error instanceof WormholeError) || error.code !== 'corrupt') throw error;
+      // All of it comes from the document: a rotten row is a reason to make the rows anew. Whoever reads the
+      // stamp sees that everything has changed.
+      this.rebuild(change);
+      return { inodes: [], names: [] };
+    }
+  }
+
+  private updateNow({ touched, heads, seq, time, times }: Parameters<Indexer['update']>[0]): IndexChange {
     const context: Context = times === undefined ? { time } : { time, timeOf: (inode) => times.get(inode) };
     const { layer, counts, inodes } = this.resolve(this.hot, touched, context);
     const meta: Meta = { ...this.meta, heads, seq, counts: addCounts(this.meta.counts, counts) };

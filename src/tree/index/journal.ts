@@ -1,11 +1,19 @@
 import { decodeCbor, encodeCbor, WormholeError } from '../../base/index.js';
-import { openRecordLog, type RecordLog } from '../../store/index.js';
+import {
+  type LogCondition,
+  openRecordLog,
+  type RecordLog,
+  type RecordLogOptions,
+} from '../../store/index.js';
 import type { Attributes, Data, Operation, RegisterWrite } from '../schema.js';
+import { Reserve } from './reserve.js';
 
 const VERSION = 1;
 const segmentBytes = 4 * 1024 * 1024;
 /** Below this the journal is not worth a new segment. */
 const dropBytes = 1024 * 1024;
+/** Some ten thousand deletions. */
+const reserveBytes = 1024 * 1024;
 
 type StoredOperation = [version: number, seen: number, time: bigint | number, writes: RegisterWrite[]];
 
@@ -15,10 +23,12 @@ type StoredOperation = [version: number, seen: number, time: bigint | number, wr
  */
 export class Journal {
   private readonly log: RecordLog;
+  private readonly reserve: Reserve;
   private dropping: Promise<void> | undefined;
 
-  constructor(log: RecordLog) {
+  constructor(log: RecordLog, reserve: Reserve) {
     this.log = log;
+    this.reserve = reserve;
   }
 
   /** The number that the next operation will have. */
@@ -31,13 +41,26 @@ export class Journal {
     return this.log.first + 1;
   }
 
-  /** It survives the death of the process when this returns.
-   *  @throws WormholeError `full` (nothing happened) | `io` | `corrupt` */
-  append(operation: Operation): void {
+  /**
+   * It survives the death of the process when this returns.
+   * @param removes it takes something away: there is space for it when there is none for anything else
+   * @throws WormholeError `full` (nothing happened) | `io` | `corrupt`
+   */
+  append(operation: Operation, removes = false): void {
     const stored: StoredOperation = [VERSION, operation.seen, operation.time, operation.writes];
-    const number = this.log.append(encodeCbor(stored));
+    const number = this.write(encodeCbor(stored), removes);
     if (number + 1 !== operation.seq) {
       throw new WormholeError('internal', `operation ${operation.seq} was journaled as ${number + 1}`);
+    }
+  }
+
+  private write(record: Uint8Array, removes: boolean): number {
+    try {
+      return this.log.append(record);
+    } catch (error) {
+      const isFull = error instanceof WormholeError && error.code === 'full';
+      if (!isFull || !removes || !this.reserve.release()) throw error;
+      return this.log.append(record);
     }
   }
 
@@ -55,11 +78,15 @@ export class Journal {
 
   /** Operations up to `seq` are needed no more. Large journals get smaller, now or a little later. */
   drop(seq: number): Promise<void> {
-    if (this.dropping !== undefined || this.log.bytes < dropBytes) return Promise.resolve();
-    this.dropping = this.log.dropBefore(Math.min(seq, this.log.next)).finally(() => {
+    this.dropping ??= this.dropNow(seq).finally(() => {
       this.dropping = undefined;
     });
     return this.dropping;
+  }
+
+  private async dropNow(seq: number): Promise<void> {
+    if (this.log.bytes >= dropBytes) await this.log.dropBefore(Math.min(seq, this.log.next));
+    await this.reserve.take();
   }
 
   async close(): Promise<void> {
@@ -69,12 +96,15 @@ export class Journal {
 }
 
 /** What was cut off or damaged is the caller's to tell: a damaged journal takes no further operation. */
-export async function openJournal(folder: string): Promise<{
-  journal: Journal;
-  condition: Awaited<ReturnType<typeof openRecordLog>>['condition'];
-}> {
-  const { log, condition } = await openRecordLog(folder, { segmentBytes });
-  return { journal: new Journal(log), condition };
+export async function openJournal(
+  folder: string,
+  options: RecordLogOptions = {},
+): Promise<{ journal: Journal; condition: LogCondition }> {
+  const { log, condition } = await openRecordLog(folder, { segmentBytes, ...options });
+  const reserve = new Reserve(`${folder}.reserve`, reserveBytes);
+  // A disk that is full already must not keep the tree from opening.
+  await reserve.take().catch(() => {});
+  return { journal: new Journal(log, reserve), condition };
 }
 
 function decodeOperation(record: Uint8Array, seq: number): Operation {

@@ -4,11 +4,13 @@ import type { IndexChange } from '../engine/indexer.js';
 import { isOfPod, isProvisional, operationOf, patch } from '../operations/patch.js';
 import { resolve } from '../resolver/resolve.js';
 import type { Counts, Row, Seat } from '../resolver/tables.js';
-import type { Heads, InodeId, Operation, OpId, Registers } from '../schema.js';
+import { type Heads, type InodeId, type Operation, type OpId, type Registers, ROOT } from '../schema.js';
 import { addCounts, DatabaseTables, type Meta, NO_COUNTS, readMeta } from './database-tables.js';
 import { HotTables } from './hot-tables.js';
 import { LayeredTables, MARKS } from './layered-tables.js';
 import { sameDentry, sameShown } from './same-view.js';
+
+const toldNamesMax = 10_000;
 
 /** An operation that the index does not show yet. */
 interface Pending {
@@ -64,6 +66,11 @@ export class Overlay {
     return this.echoedSeq;
   }
 
+  /** False until an index was made of the document for the first time. */
+  get hasIndex(): boolean {
+    return this.meta.heads.length > 0;
+  }
+
   /** Operations that it does not show. */
   get depth(): number {
     return this.pending.length;
@@ -91,20 +98,18 @@ export class Overlay {
   }
 
   /** The index shows more: lets go of what it covers. @returns what looks different to readers now */
-  echo({ seq, change, remote }: Echo): { inodes: InodeId[]; names: Seat[] } {
-    this.refresh(change);
+  echo({ seq, change, remote }: Echo): IndexChange {
+    const rebuilt = this.refresh(change);
     this.echoedSeq = Math.max(this.echoedSeq, seq);
-    const settled = this.takeSettled(seq);
-    const different = this.drop(settled, seq);
-    if (remote) {
-      this.remoteBatches++;
-      const names = change.names.filter(({ parent }) => parent !== MARKS);
-      return {
-        inodes: [...new Set([...change.inodes, ...different.inodes])],
-        names: [...names, ...different.names],
-      };
-    }
-    return different;
+    const different = this.drop(this.takeSettled(seq), seq);
+    if (remote) this.remoteBatches++;
+    if (rebuilt) return this.everything();
+    if (!remote) return different;
+    const names = change.names.filter(({ parent }) => parent !== MARKS);
+    return {
+      inodes: [...new Set([...change.inodes, ...different.inodes])],
+      names: [...names, ...different.names],
+    };
   }
 
   /** Values of `l` and `d` that whoever looks at this inode here has seen, although they are not shown any more:
@@ -122,12 +127,25 @@ export class Overlay {
     return this.hot.rows(after);
   }
 
-  private refresh(change: IndexChange): void {
+  /** @returns whether the index was built anew */
+  private refresh(change: IndexChange): boolean {
     this.database.refresh();
-    const meta = readMeta(this.database);
-    if (meta.generation === this.meta.generation) this.hot.forget(change);
-    else this.hot.replace(new DatabaseTables(this.database, meta.generation));
-    this.meta = meta;
+    const { generation } = this.meta;
+    this.meta = readMeta(this.database);
+    if (this.meta.generation === generation) {
+      this.hot.forget(change);
+      return false;
+    }
+    this.hot.replace(new DatabaseTables(this.database, this.meta.generation));
+    return true;
+  }
+
+  /** What there is to say when anything may have changed: the top of the tree. The rest is found from there. */
+  private everything(): IndexChange {
+    const names: Seat[] = [];
+    for (const { name } of this.tables.dentries(ROOT, undefined, toldNamesMax))
+      names.push({ parent: ROOT, name });
+    return { inodes: [ROOT], names };
   }
 
   private takeSettled(seq: number): Pending[] {
@@ -137,7 +155,7 @@ export class Overlay {
   }
 
   /** What nobody else meddled with is in the index as it was shown here; only the rest needs comparing. */
-  private drop(settled: readonly Pending[], seq: number): { inodes: InodeId[]; names: Seat[] } {
+  private drop(settled: readonly Pending[], seq: number): IndexChange {
     const inodes: InodeId[] = [];
     const names: Seat[] = [];
     for (const pending of settled) {

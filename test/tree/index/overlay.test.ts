@@ -160,7 +160,7 @@ test('an index that is built again is taken over whole, and the old one goes bit
     echo(b, side.local(b.operations));
     assert.equal(b.lines().length, 601);
     side.rebuild();
-    const rows = () => database.table(`index-rows-${before ^ 1}`).count();
+    const rows = () => database.table(`index-rows-1-${before ^ 1}`).count();
     assert.equal(rows(), 602);
     for (let n = 0; n < 30; n++)
       echo(
