@@ -11,6 +11,8 @@ export const LIMITS = {
   frameBytesMax: 4 * 1024 * 1024 + 64 * 1024,
   /** A file up to this size is one chunk, and is staged in memory. */
   smallFileBytesMax: 64 * 1024,
+  /** Addresses that a pod tells the other members. */
+  ownAddressesMax: 16,
   /** No chunk is larger (part of the format of content, version 1). */
   chunkBytesMax: 4 * 1024 * 1024,
   /** Inodes in one bucket of the document (part of its schema, version 1). */

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { type ErrorCode, errorFrom, WormholeError } from '../base/index.js';
 import type { PodPaths } from '../daemon/home.js';
-import type { DaemonOrder, DaemonReady } from '../daemon/order.js';
+import { type DaemonOrder, type DaemonReady, READY_DESCRIPTOR } from '../daemon/order.js';
 
 const DAEMON = fileURLToPath(new URL('../daemon/main.js', import.meta.url));
 /** The mount's own calls and the store's share libuv's pool; with the default of 4 they could block each other. */
@@ -23,14 +23,21 @@ export async function launchDaemon(
 ): Promise<DaemonReady> {
   mkdirSync(paths.folder, { recursive: true, mode: 0o700 });
   const log = foreground ? undefined : openSync(paths.log, 'a', 0o600);
-  const child = spawn(process.execPath, ['--enable-source-maps', DAEMON, JSON.stringify(order)], {
+  const child = spawn(process.execPath, [DAEMON], {
     detached: !foreground,
     // Never a folder of the mount: the daemon would wait for itself.
     cwd: '/',
-    env: { ...process.env, UV_THREADPOOL_SIZE: process.env['UV_THREADPOOL_SIZE'] ?? THREAD_POOL_SIZE },
-    stdio: ['ignore', log ?? 'inherit', log ?? 'inherit', 'pipe'],
+    env: {
+      ...process.env,
+      UV_THREADPOOL_SIZE: process.env['UV_THREADPOOL_SIZE'] ?? THREAD_POOL_SIZE,
+      [READY_DESCRIPTOR]: '3',
+    },
+    stdio: ['pipe', log ?? 'inherit', log ?? 'inherit', 'pipe'],
   });
   if (log !== undefined) closeSync(log);
+  // If it ends before it reads its order, the silence on the other descriptor tells.
+  child.stdin?.on('error', () => {});
+  child.stdin?.end(JSON.stringify(order));
   const ready = await firstWord(child.stdio[3] as Readable, paths);
   if (!foreground) {
     child.unref();
@@ -43,7 +50,7 @@ export async function launchDaemon(
   return ready;
 }
 
-/** The daemon writes one line on descriptor 3: that it serves, or why not. */
+/** The daemon writes one line: that it serves, or why not. */
 function firstWord(pipe: Readable, paths: PodPaths): Promise<DaemonReady> {
   return new Promise((resolve, reject) => {
     const lines = createInterface({ input: pipe });

@@ -1,11 +1,11 @@
-import { createWriteStream, type WriteStream } from 'node:fs';
+import { createWriteStream, readFileSync, type WriteStream } from 'node:fs';
 import { makeLog, messageOf, plainError } from '../base/index.js';
-import type { DaemonOrder, DaemonReady } from './order.js';
+import { type DaemonOrder, type DaemonReady, READY_DESCRIPTOR } from './order.js';
 import { establish } from './origin.js';
 import { type RunningPod, startPod } from './pod.js';
 
-// The process of one pod. `wh` starts it with its order as the only argument and reads one line on descriptor
-// 3: that the pod serves, or why it cannot.
+// The process of one pod. `wh` gives it its order on standard input (an invite's code is nobody else's business,
+// and arguments can be read by everyone) and reads one line from it: that the pod serves, or why it cannot.
 
 const log = makeLog(
   (line) => process.stdout.write(line),
@@ -44,7 +44,7 @@ function stopAndExit(reason: string): void {
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => stopAndExit(signal));
 
 try {
-  const order = JSON.parse(process.argv[2] ?? '{}') as DaemonOrder;
+  const order = JSON.parse(readFileSync(0, 'utf8')) as DaemonOrder;
   const paths = await establish(order, log);
   pod = await startPod(paths, log, stopAndExit);
   const ready: DaemonReady = pod.ready;
@@ -60,14 +60,12 @@ try {
   report.end(line, () => process.exit(1));
 }
 
-/** Descriptor 3, where whoever started this daemon listens. */
+/** The descriptor on which whoever started this daemon listens, if somebody does. */
 function openReport(): WriteStream | undefined {
-  try {
-    const stream = createWriteStream('', { fd: 3 });
-    // Whoever listened may be gone; that is no reason to stop serving.
-    stream.on('error', () => {});
-    return stream;
-  } catch {
-    return undefined;
-  }
+  const descriptor = Number(process.env[READY_DESCRIPTOR] ?? '');
+  if (!Number.isInteger(descriptor) || descriptor < 3) return undefined;
+  const stream = createWriteStream('', { fd: descriptor });
+  // Whoever listened may be gone; that is no reason to stop serving.
+  stream.on('error', () => {});
+  return stream;
 }

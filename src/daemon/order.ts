@@ -1,5 +1,8 @@
 import type { Role } from './control.js';
 
+/** Environment variable with the number of the descriptor on which a daemon says that it serves. */
+export const READY_DESCRIPTOR = 'WORMHOLE_READY_DESCRIPTOR';
+
 /** What `wh` tells a daemon that it starts: serve a pod, and, at the first start, how the pod comes to be. */
 export interface DaemonOrder {
   /** Folder of the pod; for `join` a temporary one, renamed to the network's name once that is known. */

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { type Log, messageOf, systemClock, systemRandom, WormholeError } from '../base/index.js';
+import { networkInterfaces } from 'node:os';
+import { LIMITS, type Log, messageOf, systemClock, systemRandom, WormholeError } from '../base/index.js';
 import {
   defaultNetworkConfig,
   effectivePodSettings,
@@ -190,6 +191,7 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
     tree,
     content,
     invalidator,
+    podId: identity.pod,
     storeFolder: paths.store,
     clock,
     log: log.part('fs'),
@@ -200,6 +202,7 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
   placement.start();
   await links.start();
   undo.push(() => links.stop());
+  membership.announce(ownAddresses(listen.host, links.port));
   for (const address of [...record.addresses, ...config.seeds]) links.dial(address);
 
   const mount = await mountFileSystem({
@@ -267,6 +270,23 @@ function listenAddress(record: PodRecord, settings: PodConfig): { host: string; 
   return hasPort
     ? { host: listen.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(listen.slice(at + 1)) }
     : { host: listen, port: record.port };
+}
+
+/** Where the other members can reach this pod; they try these when multicast tells them nothing. */
+function ownAddresses(host: string, port: number): string[] {
+  const anywhere = host === '::' || host === '0.0.0.0';
+  const hosts = anywhere
+    ? Object.values(networkInterfaces())
+        .flatMap((addresses) => addresses ?? [])
+        .filter(
+          ({ internal, address, family }) =>
+            !internal && !address.startsWith('fe80:') && (host === '::' || family === 'IPv4'),
+        )
+        .map(({ address }) => address)
+    : [host];
+  return hosts
+    .slice(0, LIMITS.announcedAddressesMax)
+    .map((each) => (each.includes(':') ? `[${each}]:${port}` : `${each}:${port}`));
 }
 
 /** A mount that is in use goes out of sight at once and ends with its last user, or with this process. */

@@ -4,3 +4,17 @@ import type { Answer } from './filesystem.js';
 export function then<T, U>(answer: Answer<T>, next: (value: T) => Answer<U>): Answer<U> {
   return answer instanceof Promise ? answer.then(next) : next(answer);
 }
+
+/** Does the work and, when it fails at once or later, what undoes its beginnings; the failure goes on. */
+export function orElse<T>(work: () => Answer<T>, undo: () => unknown): Answer<T> {
+  const failed = (error: unknown): never => {
+    undo();
+    throw error;
+  };
+  try {
+    const answer = work();
+    return answer instanceof Promise ? answer.catch(failed) : answer;
+  } catch (error) {
+    return failed(error);
+  }
+}

@@ -125,7 +125,8 @@ export interface FileSystem {
   fsyncdir(inode: InodeId): Answer<void>;
   release(handle: FileHandle): Answer<void>;
 
-  getxattr(inode: InodeId, name: string): Answer<Uint8Array>;
+  /** Undefined when it is not set: the kernel asks at each first write, so that this must cost little. */
+  getxattr(inode: InodeId, name: string): Answer<Uint8Array | undefined>;
   setxattr(
     inode: InodeId,
     name: string,

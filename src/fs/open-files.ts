@@ -1,8 +1,12 @@
-import { type Clock, type Log, WormholeError } from '../base/index.js';
+import { type Clock, type Log, messageOf, WormholeError } from '../base/index.js';
 import type { ContentStore, OpenContent, Published } from '../content/index.js';
 import type { InodeId, Node, Tree } from '../tree/index.js';
 import { then } from './answer.js';
 import type { Answer } from './filesystem.js';
+import { stagingKey } from './staging-key.js';
+
+/** A rename that waits for a publication looks this often whether it failed meanwhile. */
+const PENDING_LOOK_MS = 100;
 
 /** A file's content while it is open or not yet published. All handles of an inode share one. */
 export interface OpenFile {
@@ -16,7 +20,14 @@ export interface OpenFile {
   mtime: bigint | undefined;
   /** The inode as it was when its last name went away; it lives on while it is open. */
   orphan: Node | undefined;
+  /** Goes on until the content is in the tree, with pauses after failures; never rejects. */
   publication: Promise<void> | undefined;
+  /** Published, but the tree could not take it yet: the only name of those bytes. */
+  unrecorded: Published | undefined;
+  /** Asked to publish while that was going on: what was written meanwhile goes next. */
+  again: boolean;
+  /** Why the last attempt to publish failed. */
+  failure: unknown;
   /** Monotonic time of the first unpublished write. */
   dirtySinceMs: number | undefined;
 }
@@ -40,8 +51,6 @@ export class OpenFiles {
   private readonly options: OpenFilesOptions;
   private readonly timer: NodeJS.Timeout;
   private readonly stopping = new AbortController();
-  /** The last failure of a publication, until one succeeds; shown in `wh status`. */
-  failure: string | undefined;
 
   constructor(options: OpenFilesOptions) {
     this.options = options;
@@ -57,7 +66,7 @@ export class OpenFiles {
   acquire(node: Node): OpenFile {
     let file = this.files.get(node.id);
     if (file === undefined) {
-      file = openFile(node, this.options.content.open(node.id, node.content, node.size));
+      file = openFile(node, this.open(node));
       this.files.set(node.id, file);
     }
     file.handles++;
@@ -65,9 +74,9 @@ export class OpenFiles {
   }
 
   /** Takes up what an earlier process staged and did not publish. */
-  adopt(node: Node, content: OpenContent): void {
-    const file = openFile(node, content);
-    this.files.set(node.id, file);
+  adopt(base: Node, content: OpenContent): void {
+    const file = openFile(base, content);
+    this.files.set(base.id, file);
     this.settle(file);
   }
 
@@ -77,10 +86,11 @@ export class OpenFiles {
     file.dirtySinceMs ??= this.options.clock.monotonicMs();
   }
 
-  /** At close(): what was written survives kill -9 and is on its way to the document. */
+  /** At close(): what was written survives kill -9 and is on its way to the document.
+   *  @throws what keeps a small content from getting its name in the tree; it is tried again all the same */
   save(file: OpenFile): Answer<void> {
-    if (!file.content.dirty || file.orphan !== undefined) return;
-    return then(file.content.save(), () => this.settle(file));
+    if (!isPending(file) || file.orphan !== undefined) return;
+    return then(file.content.save(), () => this.settleOrThrow(file));
   }
 
   release(file: OpenFile): Answer<void> {
@@ -88,7 +98,7 @@ export class OpenFiles {
     if (file.handles > 0) return;
     if (file.orphan !== undefined) return this.drop(file);
     // Pages of a shared mapping may have been written after the last flush.
-    if (file.content.dirty) return then(file.content.save(), () => this.settle(file));
+    if (isPending(file)) return then(file.content.save(), () => this.settle(file));
     this.settle(file);
   }
 
@@ -106,41 +116,55 @@ export class OpenFiles {
   becameTarget(file: OpenFile, target: Node): void {
     this.files.delete(file.inode);
     file.inode = target.id;
-    file.base = target;
     this.files.set(target.id, file);
+    this.rebase(file, target);
   }
 
   /** A remote change arrived: readers that wrote nothing see it. What was written stays on its old base, and
    *  publishing it makes the conflict visible, or brings a deleted file back. */
   refresh(inode: InodeId, node: Node | undefined): OpenFile | undefined {
     const file = this.files.get(inode);
-    if (file === undefined || file.content.dirty || file.publication !== undefined) return file;
+    if (file === undefined || isPending(file)) return file;
     if (node === undefined || node.kind !== 'file') return this.orphaned(inode, file.base);
     const stale = node.content !== file.base.content;
+    if (stale) {
+      this.background(file.content.close());
+      file.content = this.open(node);
+    }
     file.base = node;
-    if (!stale) return file;
-    this.background(file.content.close());
-    file.content = this.options.content.open(node.id, node.content, node.size);
     return file;
   }
 
-  /** Resolves when the file's content, as it is now, is published (used by rename over another file). */
+  /** Resolves when the file's content, as it is now, is in the tree (for a rename over another file).
+   *  @throws what keeps it from being published now */
   published(file: OpenFile): Answer<void> {
-    return file.content.dirty || file.publication !== undefined ? this.publishNow(file) : undefined;
+    return isPending(file) ? this.publishNow(file) : undefined;
   }
 
   /** Files whose content is not yet in the document. */
   unpublished(): number {
     let count = 0;
-    for (const file of this.files.values()) if (file.content.dirty || file.publication !== undefined) count++;
+    for (const file of this.files.values()) if (isPending(file)) count++;
     return count;
   }
 
-  /** Resolves when everything closed so far is published. */
+  /** Why publishing does not get on, or undefined when it does. */
+  failure(): string | undefined {
+    for (const file of this.files.values()) {
+      if (file.failure === undefined) continue;
+      return `publishing ${this.options.tree.pathOf(file.inode)}: ${messageOf(file.failure)}`;
+    }
+    return undefined;
+  }
+
+  /** Resolves when everything closed so far is published, however often that has to be tried. */
   async publishAll(signal?: AbortSignal): Promise<void> {
     for (const file of [...this.files.values()]) {
-      signal?.throwIfAborted();
-      if (file.content.dirty || file.publication !== undefined) await this.publishNow(file);
+      if (file.handles > 0 && file.publication === undefined) this.settle(file);
+      while (isPending(file) && file.publication !== undefined && !this.stopping.signal.aborted) {
+        signal?.throwIfAborted();
+        await file.publication;
+      }
     }
   }
 
@@ -161,71 +185,115 @@ export class OpenFiles {
     }
   }
 
-  /** Publishes what is dirty, at once where the content is small, and closes what nobody holds. */
+  /** As {@link settleOrThrow}, for those who have nobody to tell: what fails is tried again. */
   private settle(file: OpenFile): void {
-    if (file.publication !== undefined || file.orphan !== undefined) return;
-    if (!file.content.dirty) {
-      if (file.handles === 0) this.forget(file);
+    try {
+      this.settleOrThrow(file);
+    } catch {
+      // Noted in file.failure, and tried again by the publication that was started.
+    }
+  }
+
+  /** Publishes what is dirty, at once where the content is small, and closes what nobody holds. */
+  private settleOrThrow(file: OpenFile): void {
+    if (file.orphan !== undefined) return;
+    if (file.publication !== undefined) {
+      file.again = true;
       return;
     }
-    try {
-      const published = file.content.publish();
-      if (!(published instanceof Promise)) {
-        this.record(file, published);
-        this.settle(file);
-      } else this.start(file, published);
-    } catch (error) {
-      this.start(file, Promise.reject(error));
+    if (isUnpublished(file)) {
+      try {
+        const attempt = this.attempt(file);
+        if (attempt instanceof Promise) {
+          this.pursue(file, attempt);
+          return;
+        }
+      } catch (error) {
+        this.pursue(file, Promise.reject(error));
+        throw error;
+      }
+    }
+    if (file.handles === 0 && !isPending(file)) this.forget(file);
+  }
+
+  /** One attempt: publishes, then records. What was published and not recorded is only recorded. */
+  private attempt(file: OpenFile): Answer<void> {
+    if (file.unrecorded !== undefined) return this.record(file, file.unrecorded);
+    return then(file.content.publish(), (published) => this.record(file, published));
+  }
+
+  /** Waits for an attempt and makes further ones until all is in the tree. */
+  private pursue(file: OpenFile, first: Promise<void>): void {
+    file.publication = this.untilPublished(file, first).finally(() => {
+      file.publication = undefined;
+      if (file.handles === 0 && !isUnpublished(file) && file.orphan === undefined) this.forget(file);
+    });
+  }
+
+  private async untilPublished(file: OpenFile, first: Promise<void>): Promise<void> {
+    const { clock, log, retryMs } = this.options;
+    for (let attempt: Answer<void> = first; ; attempt = this.safely(() => this.attempt(file))) {
+      try {
+        await attempt;
+      } catch (error) {
+        if (this.stopping.signal.aborted || file.orphan !== undefined) return;
+        if (file.failure === undefined) {
+          log.error('publication failed, it is tried again', { inode: file.inode, reason: messageOf(error) });
+        }
+        file.failure = error;
+        await clock.sleep(retryMs, this.stopping.signal).catch(() => {});
+      }
+      if (!isUnpublished(file) || file.orphan !== undefined || this.stopping.signal.aborted) return;
+      // Somebody goes on writing: that is published at its own pace, or when it is closed.
+      if (file.failure === undefined && file.handles > 0 && !file.again) return;
+      file.again = false;
     }
   }
 
-  private start(file: OpenFile, published: Promise<Published>): void {
-    file.publication = published
-      .then(
-        (result) => this.record(file, result),
-        (error) => this.failed(file, error),
-      )
-      .finally(() => {
-        file.publication = undefined;
-        if (!this.stopping.signal.aborted) this.settle(file);
-      });
-    this.background(file.publication);
+  private async safely(work: () => Answer<void>): Promise<void> {
+    await work();
   }
 
-  private async failed(file: OpenFile, error: unknown): Promise<void> {
-    if (this.stopping.signal.aborted || file.orphan !== undefined) return;
-    this.failure = `publishing ${this.options.tree.pathOf(file.inode)}: ${String(error)}`;
-    this.options.log.error('publication failed, it will be tried again', { inode: file.inode, error });
-    await this.options.clock.sleep(this.options.retryMs, this.stopping.signal).catch(() => {});
-  }
-
+  /** Gives what was published its name in the tree. */
   private record(file: OpenFile, published: Published): void {
     if (file.orphan !== undefined) return;
-    this.failure = undefined;
+    file.unrecorded = published;
+    const { size, content } = published;
     const mtime = file.mtime ?? this.options.clock.wallNs();
-    const node = this.options.tree.setData(
-      file.inode,
-      { size: published.size, mtime, content: published.content },
-      file.base.versions,
-    );
-    if (node.id === file.inode) file.base = node;
-    else {
-      const from = file.inode;
-      this.becameTarget(file, node);
-      this.options.moved(from, node.id);
-    }
+    const node = this.options.tree.setData(file.inode, { size, mtime, content }, file.base.versions);
+    file.unrecorded = undefined;
+    file.failure = undefined;
     if (file.content.dirty) {
       file.dirtySinceMs = this.options.clock.monotonicMs();
     } else {
       file.mtime = undefined;
       file.dirtySinceMs = undefined;
     }
+    if (node.id === file.inode) {
+      this.rebase(file, node);
+      return;
+    }
+    const from = file.inode;
+    this.becameTarget(file, node);
+    this.options.moved(from, node.id);
   }
 
+  /** From here on what is published replaces this node; staging records must know it, for after a crash. */
+  private rebase(file: OpenFile, base: Node): void {
+    file.base = base;
+    file.content.rekey(stagingKey(base));
+  }
+
+  private open(node: Node): OpenContent {
+    return this.options.content.open(stagingKey(node), node.content, node.size);
+  }
+
+  /** One attempt, and what came of it. */
   private async publishNow(file: OpenFile): Promise<void> {
-    this.settle(file);
-    while (file.publication !== undefined && file.orphan === undefined && !this.stopping.signal.aborted) {
-      await file.publication;
+    this.settleOrThrow(file);
+    while (isPending(file) && file.orphan === undefined && !this.stopping.signal.aborted) {
+      if (file.failure !== undefined) throw file.failure;
+      await Promise.race([file.publication, this.options.clock.sleep(PENDING_LOOK_MS)]);
     }
   }
 
@@ -244,6 +312,15 @@ export class OpenFiles {
   }
 }
 
+function isUnpublished(file: OpenFile): boolean {
+  return file.content.dirty || file.unrecorded !== undefined;
+}
+
+/** True while the tree does not have all that was written, or is being told. */
+function isPending(file: OpenFile): boolean {
+  return isUnpublished(file) || file.publication !== undefined;
+}
+
 function openFile(node: Node, content: OpenContent): OpenFile {
   return {
     inode: node.id,
@@ -253,6 +330,9 @@ function openFile(node: Node, content: OpenContent): OpenFile {
     mtime: undefined,
     orphan: undefined,
     publication: undefined,
+    unrecorded: undefined,
+    again: false,
+    failure: undefined,
     dirtySinceMs: undefined,
   };
 }

@@ -1,8 +1,8 @@
 import { statfs } from 'node:fs/promises';
-import { type Clock, LIMITS, type Log, WormholeError } from '../base/index.js';
-import type { ContentStore, OpenContent } from '../content/index.js';
-import type { Attributes, Entry, InodeId, Node, Tree } from '../tree/index.js';
-import { then } from './answer.js';
+import { type Clock, LIMITS, type Log, type PodId, WormholeError } from '../base/index.js';
+import type { ContentStore, OpenContent, Recovered } from '../content/index.js';
+import { type Attributes, type Entry, type InodeId, isOfPod, type Node, type Tree } from '../tree/index.js';
+import { orElse, then } from './answer.js';
 import { checkXattrName, withoutXattr, withXattr } from './extended-attributes.js';
 import type {
   Answer,
@@ -17,6 +17,7 @@ import type {
 } from './filesystem.js';
 import { LocalIds } from './local-ids.js';
 import { type OpenFile, OpenFiles } from './open-files.js';
+import { parseStagingKey } from './staging-key.js';
 import { kindOfMode, statOf, TYPE_MASK, unpackDevice } from './stat.js';
 
 export interface FileSystemOptions {
@@ -24,6 +25,7 @@ export interface FileSystemOptions {
   content: ContentStore;
   /** Told of remote changes, after the tree shows them. */
   invalidator: Invalidator;
+  podId: PodId;
   /** A folder of the disk that holds the store, for statfs. */
   storeFolder: string;
   clock: Clock;
@@ -246,11 +248,10 @@ class TreeFileSystem implements WormholeFileSystem {
     return then(file.content.truncate(size), () => this.files.touched(file));
   }
 
-  getxattr(inode: InodeId, name: string): Uint8Array {
+  getxattr(inode: InodeId, name: string): Uint8Array | undefined {
     checkXattrName(name);
-    const value = this.node(inode).xattrs[name];
-    if (value === undefined) throw new WormholeError('no-attribute', `${name} is not set`);
-    return value;
+    const { xattrs } = this.node(inode);
+    return Object.hasOwn(xattrs, name) ? xattrs[name] : undefined;
   }
 
   setxattr(
@@ -280,7 +281,11 @@ class TreeFileSystem implements WormholeFileSystem {
     const handle = this.openNode(node, flags);
     if (!flags.truncate) return handle;
     const { file } = this.handle(handle);
-    return then(this.cut(file, 0), () => handle);
+    const cut = orElse(
+      () => this.cut(file, 0),
+      () => this.release(handle),
+    );
+    return then(cut, () => handle);
   }
 
   read(handle: FileHandle, offset: number, length: number, signal?: AbortSignal): Answer<Uint8Array> {
@@ -347,7 +352,7 @@ class TreeFileSystem implements WormholeFileSystem {
   }
 
   failure(): string | undefined {
-    return this.files.failure;
+    return this.files.failure();
   }
 
   async close(): Promise<void> {
@@ -457,12 +462,34 @@ class TreeFileSystem implements WormholeFileSystem {
     }
   }
 
+  /**
+   * Takes up what an earlier process staged. While the index is being built anew inodes may be missing from it;
+   * only when the engine is ready, those that are still missing were deleted before their writer could close.
+   */
   private recover(): void {
-    for (const { key, content } of this.options.content.recovered()) {
-      const node = this.tree.node(key);
-      if (node !== undefined && node.kind === 'file') this.files.adopt(node, content);
-      else this.discard(key, content);
+    let waiting = this.options.content.recovered().filter((found) => !this.adopt(found));
+    if (waiting.length === 0) return;
+    const stop = this.tree.events.on('engine', ({ state }) => {
+      if (state !== 'ready') return;
+      stop();
+      waiting = waiting.filter((found) => !this.adopt(found));
+      for (const { key, content } of waiting) this.discard(key, content);
+    });
+  }
+
+  /** False when its inode is not in the tree. */
+  private adopt({ key, content }: Recovered): boolean {
+    const { inode, versions } = parseStagingKey(key);
+    const node = this.tree.node(inode);
+    if (node === undefined || node.kind !== 'file') return false;
+    if (this.files.get(inode) !== undefined) {
+      this.options.log.warn('staged bytes wait for the next start: the file is open already', { inode });
+      return true;
     }
+    // It replaces what its writer had opened, and what this pod itself wrote since; other edits stay beside it.
+    const own = node.versions.filter((version) => isOfPod(this.options.podId, version));
+    this.files.adopt({ ...node, versions: [...new Set([...versions, ...own])] }, content);
+    return true;
   }
 
   /** The file was unlinked before its writer could close it: nothing of it was to be kept. */

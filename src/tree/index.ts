@@ -1,5 +1,6 @@
 /** Names by CRDT: the document's schema, local operations, the resolver, the index that readers use. */
 export { openTree, type TreeOptions } from './open-tree.js';
+export { isOfPod } from './operations/patch.js';
 export { parseConflictInode } from './resolver/tables.js';
 export * from './schema.js';
 export type * from './tree.js';

@@ -50,20 +50,26 @@ export function statfs(session: Session, request: Request): void {
   });
 }
 
-/** The kernel's own names (`system.posix_acl_access` …) would be stored here and never be obeyed: refused. */
-function isSystem(name: string): boolean {
-  return name.startsWith('system.');
+/**
+ * Names that mean something to the kernel (`system.posix_acl_access`, `security.capability` …) would be stored here
+ * and never obeyed: refused. Programs such as `ls -l` then ask once and not for every file.
+ */
+function isKernels(name: string): boolean {
+  return name.startsWith('system.') || name.startsWith('security.');
 }
 
 export function getxattr(session: Session, request: Request): void {
   const size = decodeXattrSize(request.buffer.view, request.length);
   const name = decodeName(request.buffer.bytes, request.length, 8);
-  if (isSystem(name)) {
+  if (isKernels(name)) {
     session.failWith(request, 'EOPNOTSUPP');
     return;
   }
   const answer = session.fileSystem.getxattr(session.node(request.node).inode, name);
-  session.answer(request, answer, (value) => sendXattr(session, request, size, value));
+  session.answer(request, answer, (value) => {
+    if (value === undefined) session.failWith(request, 'ENODATA');
+    else sendXattr(session, request, size, value);
+  });
 }
 
 export function listxattr(session: Session, request: Request): void {
@@ -86,7 +92,7 @@ function sendXattr(session: Session, request: Request, size: number, value: Uint
 
 export function setxattr(session: Session, request: Request): void {
   const { flags, name, value } = decodeSetxattr(request.buffer, request.length);
-  if (isSystem(name)) {
+  if (isKernels(name)) {
     session.failWith(request, 'EOPNOTSUPP');
     return;
   }
@@ -99,7 +105,7 @@ export function setxattr(session: Session, request: Request): void {
 
 export function removexattr(session: Session, request: Request): void {
   const name = decodeName(request.buffer.bytes, request.length, 0);
-  if (isSystem(name)) {
+  if (isKernels(name)) {
     session.failWith(request, 'EOPNOTSUPP');
     return;
   }
