@@ -14,7 +14,9 @@ export interface PosixCase {
   run(folder: string): Promise<void> | void;
 }
 
-const hasPython = spawnSync('python3', ['--version']).status === 0;
+/** The system's own before wrappers that choose a version and take their time. */
+const environment = { ...process.env, PATH: `/usr/bin:${process.env['PATH'] ?? ''}` };
+const hasPython = spawnSync('python3', ['--version'], { env: environment }).status === 0;
 
 /** Why a case cannot run here, or undefined when it can. */
 export function missing(posixCase: PosixCase): string | undefined {
@@ -48,7 +50,11 @@ export function fails(call: () => unknown, ...codes: string[]): void {
 /** Runs Python for what Node has no call for: mapped files, locks, extended attributes, renameat2 …
  *  @returns what it printed */
 export function python(script: string, ...parameters: string[]): string {
-  const result = spawnSync('python3', ['-c', script, ...parameters], { encoding: 'utf8', cwd: '/' });
+  const result = spawnSync('python3', ['-c', script, ...parameters], {
+    encoding: 'utf8',
+    cwd: '/',
+    env: environment,
+  });
   assert.equal(result.status, 0, result.stderr);
   return result.stdout;
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { cannotMount, type Served, serve, until } from '../mount/serve.js';
+import { python } from '../posix/case.js';
 
 const MINUTE = 60_000;
 const PAGE = 4096;
@@ -222,6 +223,31 @@ print(n, ctypes.get_errno() if n < 0 else 0, flush=True)
     await make('never', 'never mind');
     await served.command({ do: 'write', path: 'other', text: 'two', invalidate: true });
     await until('the other is seen', () => fs.readFileSync(path('other'), 'utf8') === 'two', 900);
+  });
+});
+
+describe('attributes that are the kernel\u2019s own', { skip: cannotMount() ?? false }, () => {
+  test('are refused as not supported, and the others are kept', async () => {
+    const served = await serve();
+    try {
+      const script = `
+import errno, os, sys
+path = sys.argv[1]
+open(path, 'w').close()
+for name in ('system.posix_acl_access', 'security.capability', 'security.selinux', 'trusted.mine', 'user.mine'):
+    try:
+        os.setxattr(path, name, b'\\x01')
+        print(name, os.getxattr(path, name))
+    except OSError as e:
+        print(name, errno.errorcode[e.errno])
+`;
+      const names = ['system.posix_acl_access', 'security.capability', 'security.selinux'];
+      const refused = names.map((name) => `${name} (EOPNOTSUPP|ENOTSUP|EINVAL)\n`).join('');
+      const kept = "trusted.mine b'\\\\x01'\nuser.mine b'\\\\x01'\n";
+      assert.match(python(script, join(served.mountPoint, 'f')), new RegExp(`^${refused}${kept}$`));
+    } finally {
+      await served.stop();
+    }
   });
 });
 
