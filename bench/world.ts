@@ -11,6 +11,19 @@ export interface Pair {
   b: TestPod;
 }
 
+/** Runs `work` with one fresh pod on this machine and takes it away afterwards. */
+export async function withPod<T>(work: (pod: TestPod, folder: string) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'wormhole-bench-'));
+  const pod = new TestPod(undefined, 'alone', folder);
+  try {
+    await pod.create('bench');
+    return await work(pod, folder);
+  } finally {
+    await pod.wh('down');
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 /** Runs `work` with a pair and takes everything away afterwards. */
 export async function withPair<T>(role: 'storage' | 'portal', work: (pair: Pair) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'wormhole-bench-'));
