@@ -1,6 +1,7 @@
 /** What everything may use: clock, randomness, hash, errors, limits, log, single-flight, semaphores. */
 export * from './cbor.js';
 export * from './clock.js';
+export * from './deadline.js';
 export * from './emitter.js';
 export * from './errors.js';
 export * from './files.js';

@@ -1,4 +1,4 @@
-import { type Clock, type Log, messageOf } from '../base/index.js';
+import { type Clock, type Log, messageOf, unlessAborted } from '../base/index.js';
 import type { ContentStore } from '../content/index.js';
 import type { Heads, Tree } from '../tree/index.js';
 import type { Copier } from './copier.js';
@@ -61,7 +61,7 @@ export class Settlement {
     do {
       epoch = this.epoch;
       await intake.done();
-      await abortable(walker.done(), signal);
+      await unlessAborted(walker.done(), signal);
       await copier.allDone(signal);
       await content.flush();
       // What was put down meanwhile has set off another walk.
@@ -96,14 +96,4 @@ export class Settlement {
     }
     this.running = false;
   }
-}
-
-/** The result, unless nobody waits for it any more. */
-function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    if (signal.aborted) return abort();
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }

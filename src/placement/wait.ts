@@ -1,4 +1,4 @@
-import { type Clock, type PodId, WormholeError } from '../base/index.js';
+import { type Clock, Deadline, type PodId, unlessAborted, WormholeError } from '../base/index.js';
 import type { ContentId, ContentStore } from '../content/index.js';
 import type { Heads, InodeId, Tree } from '../tree/index.js';
 import type { Peers } from './peers.js';
@@ -66,7 +66,7 @@ class CopiesWait {
   private readonly pods: readonly PodId[];
   private readonly options: WaitOptions;
   private readonly outer: AbortSignal | undefined;
-  private readonly ended = new AbortController();
+  private readonly deadline: Deadline;
   private readonly signal: AbortSignal;
   private readonly timeoutMs: number;
   private readonly settled = new Set<PodId>();
@@ -83,19 +83,19 @@ class CopiesWait {
     this.options = options;
     this.outer = limits.signal;
     this.timeoutMs = limits.timeoutMs;
-    const signals = [this.ended.signal, AbortSignal.timeout(limits.timeoutMs)];
-    this.signal = AbortSignal.any(limits.signal === undefined ? signals : [...signals, limits.signal]);
+    this.deadline = new Deadline(options.clock, limits.timeoutMs, limits.signal);
+    this.signal = this.deadline.signal;
   }
 
   async run(): Promise<CopiesReached> {
     try {
-      const heads = await this.orEnd(this.options.tree.commit());
+      const heads = await unlessAborted(this.options.tree.commit(), this.signal);
       this.options.committed();
       await Promise.all(this.pods.map((pod) => this.follow(pod, heads)));
     } catch (error) {
       if (!this.signal.aborted) throw error;
     } finally {
-      this.ended.abort();
+      this.deadline.end();
     }
     if (this.outer?.aborted) throw new WormholeError('interrupted', 'the wait was given up');
     const settled = this.pods.filter((pod) => this.settled.has(pod));
@@ -107,7 +107,7 @@ class CopiesWait {
     const { peers, layout, untilSettled, clock } = this.options;
     while (!this.signal.aborted) {
       try {
-        if (pod === layout().self) await this.orEnd(untilSettled(this.signal));
+        if (pod === layout().self) await unlessAborted(untilSettled(this.signal), this.signal);
         else await peers.whenSettled(pod, heads, { timeoutMs: this.timeoutMs, signal: this.signal });
         break;
       } catch {
@@ -119,7 +119,7 @@ class CopiesWait {
     this.settled.add(pod);
     if (await this.enough(new Set(this.settled))) {
       this.done = true;
-      this.ended.abort();
+      this.deadline.end();
     }
   }
 
@@ -146,22 +146,12 @@ class CopiesWait {
     const { self, candidates, copies } = layout();
     // What was written here is kept here until the others have it.
     const own = settled.has(self) && content.presence(id) === 'here';
-    for (const chunk of await this.orEnd(content.chunksOf(id, size))) {
+    for (const chunk of await unlessAborted(content.chunksOf(id, size), this.signal)) {
       if (chunk.id === '') continue;
       const held = new Set(holders(chunk.id, candidates, copies).filter((pod) => settled.has(pod)));
       if (own) held.add(self);
       if (held.size < this.copies) return false;
     }
     return true;
-  }
-
-  /** The result, unless the time is up before. */
-  private orEnd<T>(work: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const end = () => reject(new WormholeError('timeout', 'the time is up'));
-      if (this.signal.aborted) end();
-      this.signal.addEventListener('abort', end, { once: true });
-      work.then(resolve, reject).finally(() => this.signal.removeEventListener('abort', end));
-    });
   }
 }

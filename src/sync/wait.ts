@@ -1,4 +1,4 @@
-import { type Clock, type PodId, WormholeError } from '../base/index.js';
+import { type Clock, Deadline, type PodId, unlessAborted, WormholeError } from '../base/index.js';
 import type { Heads, Tree } from '../tree/index.js';
 import type { TreeSync } from './tree-sync.js';
 
@@ -35,21 +35,28 @@ export async function waitUntilShared(
   options: WaitOptions,
 ): Promise<SharedResult> {
   const { tree, treeSync, others, clock } = options;
-  const timeUp = AbortSignal.timeout(limits.timeoutMs);
-  const signal = limits.signal === undefined ? timeUp : AbortSignal.any([timeUp, limits.signal]);
-  while (others().length > 0 && treeSync.linked().length === 0 && !signal.aborted) {
-    await clock.sleep(LOOK_AGAIN_MS, signal).catch(() => {});
+  const deadline = new Deadline(clock, limits.timeoutMs, limits.signal);
+  const { signal } = deadline;
+  try {
+    while (others().length > 0 && treeSync.linked().length === 0 && !signal.aborted) {
+      await clock.sleep(LOOK_AGAIN_MS, signal).catch(() => {});
+    }
+    const pods = treeSync.linked();
+    const commit = unlessAborted(tree.commit(), signal);
+    commit.catch(() => {}); // heard of below, where a pod is linked
+    const results = await Promise.all(
+      pods.map((pod) => share(pod, commit, signal, options, limits.timeoutMs)),
+    );
+    if (limits.signal?.aborted) throw new WormholeError('interrupted', 'the wait was given up');
+    const shared = pods.filter((_, i) => results[i] === true);
+    const missing = pods.filter((_, i) => results[i] !== true);
+    if (pods.length === 0 && others().length > 0) {
+      return { done: false, shared, missing: [...others()], reason: 'no other pod is linked' };
+    }
+    return { done: missing.length === 0, shared, missing };
+  } finally {
+    deadline.end();
   }
-  const pods = treeSync.linked();
-  const commit = tree.commit();
-  const results = await Promise.all(pods.map((pod) => share(pod, commit, signal, options, limits.timeoutMs)));
-  if (limits.signal?.aborted) throw new WormholeError('interrupted', 'the wait was given up');
-  const shared = pods.filter((_, i) => results[i] === true);
-  const missing = pods.filter((_, i) => results[i] !== true);
-  if (pods.length === 0 && others().length > 0) {
-    return { done: false, shared, missing: [...others()], reason: 'no other pod is linked' };
-  }
-  return { done: missing.length === 0, shared, missing };
 }
 
 async function share(
