@@ -81,22 +81,23 @@ function newGroup(document: TreeDocument): LocalGroup {
   return new LocalGroup(document, { ownSeq: () => 0, placeOf: () => ({ parent: ROOT, name: 'x' }) });
 }
 
-/** The median of the last rounds, in milliseconds of processor time. */
-function median(work: (round: number) => void, rounds = ROUNDS + WARM_ROUNDS): number {
-  const times: number[] = [];
+/** The mean of the last rounds, in milliseconds of processor time. */
+function typicalMs(work: (round: number) => void, rounds = ROUNDS + WARM_ROUNDS): number {
+  const counted = Math.min(ROUNDS, rounds - 1);
+  let start = cpuMs();
   for (let round = 0; round < rounds; round++) {
-    const start = cpuMs();
+    if (round === rounds - counted) start = cpuMs();
     work(round);
-    times.push(cpuMs() - start);
   }
-  return middle(times.slice(-ROUNDS));
+  return (cpuMs() - start) / counted;
 }
 
-function middle(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** Of this thread: neither the disk's time nor that of compilers and collectors beside it. */
+/** Of this thread: neither the disk's time nor that of compilers and collectors beside it. The kernel counts it up
+ *  now and then only: single short pieces of work cannot be measured, a row of them can. */
 function cpuMs(): number {
   return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[0]) / 1e6;
 }
@@ -141,11 +142,11 @@ function raw(bytes: Uint8Array, inodes: InodeId[], changes: Uint8Array[]): Resul
     group.write();
     document.commit();
   };
-  const add = median((n) => commit(operation(n, allocator.next(), data(n), `new-${n}`)));
-  const update = median((n) => commit(operation(n, pick(inodes, n), data(n + 7))));
-  const remote = median((n) => {
+  const add = typicalMs((n) => commit(operation(n, allocator.next(), data(n), `new-${n}`)));
+  const update = typicalMs((n) => commit(operation(n, pick(inodes, n), data(n + 7))));
+  const remote = typicalMs((n) => {
     const change = changes[n] as Uint8Array;
-    const decoded = checkChange(change);
+    const { decoded } = checkChange(change);
     document.applyChanges([change]);
     for (const inode of document.touched([decoded]).inodes) document.read(inode);
   });
@@ -160,9 +161,9 @@ function ordinary(bytes: Uint8Array, inodes: InodeId[], changes: Uint8Array[]): 
   const change = (work: (draft: Buckets) => void) => {
     document = A.change(document, { time: 0 }, work);
   };
-  const add = median((n) => change((draft) => addTo(draft, n)));
-  const update = median((n) => change((draft) => updateIn(draft, pick(inodes, n), n)));
-  const remote = median((n) => {
+  const add = typicalMs((n) => change((draft) => addTo(draft, n)));
+  const update = typicalMs((n) => change((draft) => updateIn(draft, pick(inodes, n), n)));
+  const remote = typicalMs((n) => {
     [document] = A.applyChanges(document, [changes[n] as Uint8Array]);
   });
   return { add, update, remote, load, megabytes: bytes.length / 1e6, memory };
@@ -173,9 +174,9 @@ function repository(bytes: Uint8Array, inodes: InodeId[], changes: Uint8Array[])
   const handle = new Repo({}).import<Buckets>(bytes);
   const load = cpuMs() - start;
   const memory = memoryMegabytes();
-  const add = median((n) => handle.change((draft) => addTo(draft, n)));
-  const update = median((n) => handle.change((draft) => updateIn(draft, pick(inodes, n), n)));
-  const remote = median((n) => {
+  const add = typicalMs((n) => handle.change((draft) => addTo(draft, n)));
+  const update = typicalMs((n) => handle.change((draft) => updateIn(draft, pick(inodes, n), n)));
+  const remote = typicalMs((n) => {
     handle.update((document) => A.applyChanges(document, [changes[n] as Uint8Array])[0]);
   });
   return { add, update, remote, load, megabytes: bytes.length / 1e6, memory };
@@ -192,12 +193,12 @@ function flat(files: number): Result {
   const load = cpuMs() - start;
   const memory = memoryMegabytes();
   let peer = A.clone(document);
-  const add = median((n) => {
+  const add = typicalMs((n) => {
     document = A.change(document, (draft) => {
       draft.files[`new-${n}`] = entry(n);
     });
   }, FLAT_ROUNDS);
-  const update = median((n) => {
+  const update = typicalMs((n) => {
     document = A.change(document, (draft) => {
       const found = draft.files[name(n * 7)];
       if (found !== undefined) found.size = -n;
@@ -217,7 +218,7 @@ function flat(files: number): Result {
   return {
     add,
     update,
-    remote: middle(remotes),
+    remote: mean(remotes),
     load,
     megabytes: bytes.length / 1e6,
     memory,
@@ -319,9 +320,9 @@ function typical(all: readonly EngineResult[]): EngineResult {
   const rounds = all.slice(-ROUNDS);
   return {
     group: rounds[0]?.group ?? '',
-    cpu: middle(rounds.map(({ cpu }) => cpu)),
-    each: middle(rounds.map(({ each }) => each)),
-    wall: middle(rounds.map(({ wall }) => wall)),
+    cpu: mean(rounds.map(({ cpu }) => cpu)),
+    each: mean(rounds.map(({ each }) => each)),
+    wall: mean(rounds.map(({ wall }) => wall)),
   };
 }
 

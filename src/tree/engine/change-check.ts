@@ -14,8 +14,10 @@ const TYPE_COMPRESSED = 2;
 const COLUMN = { delta: 3, boolean: 4, string: 5, raw: 7 } as const;
 
 /** What a sync message carries: changes, several of them in one piece perhaps, or whole documents, for a peer
- *  that has little. @throws WormholeError `protocol` when it is not one sound chunk after the other */
-export function checkChunks(bytes: Uint8Array): void {
+ *  that has little. @returns the changes
+ *  @throws WormholeError `protocol` when it is not one sound chunk after the other */
+export function checkChunks(bytes: Uint8Array): CheckedChange[] {
+  const found: CheckedChange[] = [];
   try {
     for (let at = 0; at < bytes.length; ) {
       const reader = new LebReader(bytes, at + 9);
@@ -24,21 +26,28 @@ export function checkChunks(bytes: Uint8Array): void {
       const chunk = bytes.subarray(at, reader.at);
       at = reader.at;
       if (chunk[8] === TYPE_DOCUMENT) checkDocument(chunk, length);
-      else checkChange(chunk);
+      else found.push(checkChange(chunk));
     }
   } catch (cause) {
     throw asProtocolError(cause);
   }
+  return found;
+}
+
+/** A change that passed the gate. */
+export interface CheckedChange {
+  bytes: Uint8Array;
+  decoded: DecodedChange;
 }
 
 /** @throws WormholeError `protocol` when this is not one whole change within the limits */
-export function checkChange(change: Uint8Array): DecodedChange {
+export function checkChange(change: Uint8Array): CheckedChange {
   try {
     const plain = unpack(change);
     if (largestColumn(plain) > LIMITS.changeOperationsMax) throw new RangeError('too many operations');
     const decoded = automerge.decodeChange(change);
     if (!decoded.hash.startsWith(hex(change.subarray(4, 8)))) throw new RangeError('wrong checksum');
-    return decoded;
+    return { bytes: change, decoded };
   } catch (cause) {
     throw asProtocolError(cause);
   }

@@ -199,6 +199,11 @@ export class TreeDocument implements RegisterReader {
     return this.handle.getChanges([...heads]);
   }
 
+  /** Changes in the document; those that wait for their dependencies do not count. */
+  changeCount(): number {
+    return this.handle.stats().numChanges;
+  }
+
   /** True when all of `heads` are in the document (not only waiting for their dependencies). */
   contains(heads: Heads): boolean {
     return heads.every((hash) => this.handle.getChangeMetaByHash(hash) !== null);

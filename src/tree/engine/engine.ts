@@ -10,14 +10,15 @@ import {
 import type { Database } from '../../store/index.js';
 import type { Heads, InodeId, Operation } from '../schema.js';
 import { parseInode } from './allocator.js';
-import { automerge, isDead } from './automerge.js';
-import { checkChange } from './change-check.js';
+import { automerge, type DecodedChange, isDead } from './automerge.js';
+import { type CheckedChange, checkChange } from './change-check.js';
 import type { ChangeLog } from './change-log.js';
 import type { EngineCondition, EngineEvents } from './client.js';
 import { conflictPlace } from './conflict-place.js';
 import { type LocalChange, TreeDocument } from './document.js';
 import { checkMessage, checkSchema, loadForeign } from './foreign.js';
 import type { Indexer, RegisterReader } from './indexer.js';
+import { Intake } from './intake.js';
 import { Keeper } from './keeper.js';
 import { type Loaded, type LoadOptions, loadDocument, rewrite, sameHeads } from './load.js';
 import { LocalGroup } from './local-group.js';
@@ -194,7 +195,7 @@ export class Engine {
     const isSame = sameHeads(stamp.heads, heads) && stamp.seq === this.lastSeq;
     const isKnown = stamp.heads.length > 0 && this.document.contains(stamp.heads);
     if (!isSame && isKnown && stamp.seq <= this.lastSeq) {
-      this.markChanges(this.document.changesSince(stamp.heads));
+      this.markChanges(this.document.changesSince(stamp.heads).map(automerge.decodeChange));
     } else if (!isSame) {
       this.parts.log.info('building the index', { heads: heads.length });
       this.keeper.markAll();
@@ -216,10 +217,10 @@ export class Engine {
   /** Takes pushed changes; those whose dependencies are missing wait.
    *  @throws WormholeError `protocol` when one is not valid; nothing was applied */
   async applyChanges(changes: readonly Uint8Array[]): Promise<Heads> {
-    for (const change of changes) checkChange(change);
-    for (let at = 0; at < changes.length; at += LIMITS.remoteBatchChangesMax) {
-      const batch = changes.slice(at, at + LIMITS.remoteBatchChangesMax);
-      this.takeIn(() => this.document.applyChanges(batch));
+    const checked = changes.map(checkChange);
+    for (let at = 0; at < checked.length; at += LIMITS.remoteBatchChangesMax) {
+      const batch = checked.slice(at, at + LIMITS.remoteBatchChangesMax);
+      this.takeIn(batch, () => this.document.applyChanges(batch.map(({ bytes }) => bytes)));
     }
     await this.settle();
     return this.durable.heads;
@@ -233,8 +234,8 @@ export class Engine {
 
   /** @throws WormholeError `protocol` when the message is not valid; nothing was applied */
   async receive(peer: PodId, message: Uint8Array): Promise<Heads> {
-    checkMessage(message);
-    this.takeIn(() => this.document.receiveSync(this.peers.of(peer), message));
+    const carried = checkMessage(message);
+    this.takeIn(carried, () => this.document.receiveSync(this.peers.of(peer), message));
     await this.settle();
     return this.durable.heads;
   }
@@ -317,9 +318,10 @@ export class Engine {
 
   // Taking in what comes from elsewhere
 
-  /** Runs what puts changes into the document, and carries on whatever it put in, even when it fails. */
-  private takeIn(work: () => void): void {
-    const before = this.document.heads();
+  /** Runs what puts changes into the document, and carries on whatever it put in, even when it fails.
+   *  @param given the changes it is about */
+  private takeIn(given: readonly CheckedChange[], work: () => void): void {
+    const intake = new Intake(this.document, given);
     const wasFounded = this.founded;
     let failure: WormholeError | undefined;
     try {
@@ -329,11 +331,11 @@ export class Engine {
       const reason = messageOf(error);
       failure = new WormholeError('protocol', `a peer's changes were refused: ${reason}`, { cause: error });
     }
-    const changes = this.document.changesSince(before);
-    if (changes.length > 0) {
-      this.markChanges(changes);
+    const added = intake.added();
+    if (added.length > 0) {
+      this.markChanges(added.map(({ decoded }) => decoded));
       if (!wasFounded && this.founded) this.welcome();
-      this.recordRemote(changes);
+      this.recordRemote(added.map(({ bytes }) => bytes));
       this.keeper.advance();
     }
     if (failure !== undefined) throw failure;
@@ -361,8 +363,7 @@ export class Engine {
     }
   }
 
-  private markChanges(changes: readonly Uint8Array[]): void {
-    const decoded = changes.map((change) => automerge.decodeChange(change));
+  private markChanges(decoded: readonly DecodedChange[]): void {
     const { inodes, all, writes } = this.document.touched(decoded);
     this.keeper.mark(inodes, true);
     if (all) this.keeper.markAll();

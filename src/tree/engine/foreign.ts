@@ -1,6 +1,6 @@
 import { LIMITS, messageOf, WormholeError } from '../../base/index.js';
 import { automerge, isDead } from './automerge.js';
-import { checkChunks } from './change-check.js';
+import { type CheckedChange, checkChunks } from './change-check.js';
 import { TreeDocument } from './document.js';
 import { sameHeads } from './load.js';
 import { decodeSnapshot } from './snapshot.js';
@@ -20,14 +20,15 @@ export function checkSchema(document: TreeDocument, network: Uint8Array): void {
 }
 
 /** Looks at a peer's sync message before the document does.
+ *  @returns the changes that it carries by themselves (not in a whole document)
  *  @throws WormholeError `protocol` */
-export function checkMessage(message: Uint8Array): void {
+export function checkMessage(message: Uint8Array): CheckedChange[] {
   if (message.length > LIMITS.treeMessageBytesMax) {
     throw new WormholeError('protocol', 'a sync message is larger than the limit');
   }
   try {
     const { changes } = automerge.decodeSyncMessage(message);
-    for (const chunks of changes) checkChunks(chunks);
+    return changes.flatMap(checkChunks);
   } catch (error) {
     if (isDead(error) || error instanceof WormholeError) throw error;
     throw new WormholeError('protocol', 'a sync message is not valid', { cause: error });
