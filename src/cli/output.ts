@@ -1,15 +1,3 @@
-/** 1536 → `1.5 kB`; powers of ten, as wormhole.yaml has them. */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
-}
-
 /** Seconds as people say them: `40 s`, `3 min`, `2 h`. */
 export function formatSeconds(seconds: number): string {
   if (seconds < 90) return `${Math.round(seconds)} s`;
@@ -56,12 +44,4 @@ export function formatMode(kind: string, mode: number): string {
     triple(mode >> 3, (mode & 0o2000) !== 0, 's') +
     triple(mode, (mode & 0o1000) !== 0, 't')
   );
-}
-
-/** Milliseconds of `30s`, `15m`, `12h`, `30d`; undefined when it is none. */
-export function parseDuration(text: string): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
-  if (match === null) return undefined;
-  const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-  return Number(match[1]) * units[match[2] as keyof typeof units];
 }

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { WormholeError, writeFileDurably } from '../base/index.js';
+import { isPodName } from '../config/index.js';
 
 /** What a pod's folder says about itself, in `pod.json`; written once, at `wh new` or `wh join`. */
 export interface PodRecord {
@@ -57,21 +58,12 @@ export function podPaths(folder: string): PodPaths {
   };
 }
 
-/** Names become folders: one path component, nothing hidden. @throws WormholeError `usage` */
-export function checkNetworkName(name: string): string {
-  if (/^[\p{L}\p{N}][\p{L}\p{N}._ -]{0,62}$/u.test(name)) return name;
+/** Names become folders and parts of file names. @throws WormholeError `usage` */
+export function checkName(name: string, whose: 'network' | 'pod'): string {
+  if (isPodName(name)) return name;
   throw new WormholeError(
     'usage',
-    `"${name}" cannot be a network's name: use up to 63 letters, digits, dots, dashes and spaces, beginning with a letter or digit.`,
-  );
-}
-
-/** @throws WormholeError `usage` */
-export function checkPodName(name: string): string {
-  if (/^[\p{L}\p{N}][\p{L}\p{N}._-]{0,62}$/u.test(name)) return name;
-  throw new WormholeError(
-    'usage',
-    `"${name}" cannot be a pod's name: use up to 63 letters, digits, dots and dashes, beginning with a letter or digit.`,
+    `"${name}" cannot be a ${whose}'s name: use up to 63 letters, digits, dots, dashes and underscores, beginning with a letter or digit.`,
   );
 }
 

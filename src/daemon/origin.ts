@@ -7,7 +7,7 @@ import { createMembership, joinMembership } from '../membership/index.js';
 import { prepareMountPoint, rootMounter } from '../mount/index.js';
 import { type Identity, joinNetwork, loadOrCreateIdentity, searchPods } from '../net/index.js';
 import { type Database, openDatabase, openStore } from '../store/index.js';
-import { checkNetworkName, type PodPaths, type PodRecord, podPaths, writePodRecord } from './home.js';
+import { checkName, type PodPaths, type PodRecord, podPaths, writePodRecord } from './home.js';
 import type { DaemonOrder } from './order.js';
 
 type Origin<Kind> = Extract<NonNullable<DaemonOrder['origin']>, { kind: Kind }>;
@@ -70,7 +70,7 @@ async function joinAt(paths: PodPaths, origin: Origin<'join'>, log: Log): Promis
     await membership.close();
     return { network, address: answer.address };
   });
-  const network = freeName(origin.home, checkNetworkName(joined.network));
+  const network = freeName(origin.home, checkName(joined.network, 'network'));
   const mount = origin.mount ?? (await defaultMount(network));
   await writePodRecord(paths, {
     ...recordOf(origin),

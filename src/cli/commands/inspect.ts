@@ -1,6 +1,6 @@
 import { Args } from '@oclif/core';
+import { formatSize } from '../../config/index.js';
 import { WormholeCommand } from '../command.js';
-import { formatBytes } from '../output.js';
 import { treePath } from '../pods.js';
 
 export default class Inspect extends WormholeCommand {
@@ -19,7 +19,7 @@ export default class Inspect extends WormholeCommand {
       file,
       () =>
         `${file.path}\n` +
-        `  ${file.kind}, ${formatBytes(file.size)}, ${file.state}\n` +
+        `  ${file.kind}, ${formatSize(file.size)}, ${file.state}\n` +
         `  ${file.copies.held} of ${file.copies.wanted} copies${file.holders.length === 0 ? '' : `: ${file.holders.join(', ')}`}\n` +
         `  ${file.chunks.length} chunks, ${file.chunks.filter((chunk) => chunk.here).length} of them here\n` +
         (file.content === '' ? '' : `  content ${file.content}\n`) +

@@ -1,8 +1,8 @@
 import { Flags } from '@oclif/core';
 import { renderUnicodeCompact } from 'uqr';
 import { LIMITS, WormholeError } from '../../base/index.js';
+import { parseDuration } from '../../config/index.js';
 import { WormholeCommand } from '../command.js';
-import { parseDuration } from '../output.js';
 
 export default class Invite extends WormholeCommand {
   static override summary = 'Print a one-time code that lets another machine in.';

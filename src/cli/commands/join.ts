@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Args, Flags } from '@oclif/core';
-import { checkPodName, podPaths, wormholeHome } from '../../daemon/home.js';
+import { checkName, podPaths, wormholeHome } from '../../daemon/home.js';
 import { WormholeCommand } from '../command.js';
 import { launchDaemon } from '../launch.js';
 
@@ -37,7 +37,7 @@ export default class Join extends WormholeCommand {
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Join);
-    const pod = checkPodName(flags.pod ?? hostname());
+    const pod = checkName(flags.pod ?? hostname(), 'pod');
     const home = wormholeHome();
     // Only the inviter knows the network's name; the daemon renames the folder once it is told.
     const folder = join(home, `.joining-${randomBytes(6).toString('hex')}`);

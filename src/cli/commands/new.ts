@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Args, Flags } from '@oclif/core';
 import { WormholeError } from '../../base/index.js';
-import { checkNetworkName, checkPodName, podPaths, wormholeHome } from '../../daemon/home.js';
+import { checkName, podPaths, wormholeHome } from '../../daemon/home.js';
 import { WormholeCommand } from '../command.js';
 import { launchDaemon } from '../launch.js';
 import { mountPoint } from '../mount-point.js';
@@ -31,8 +31,8 @@ export default class New extends WormholeCommand {
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(New);
-    const network = checkNetworkName(args.name);
-    const pod = checkPodName(flags.pod ?? hostname());
+    const network = checkName(args.name, 'network');
+    const pod = checkName(flags.pod ?? hostname(), 'pod');
     const folder = join(wormholeHome(), network);
     if (existsSync(podPaths(folder).record)) {
       throw new WormholeError(

@@ -1,5 +1,6 @@
+import { formatSize } from '../../config/index.js';
 import { WormholeCommand } from '../command.js';
-import { formatBytes, formatTable } from '../output.js';
+import { formatTable } from '../output.js';
 
 export default class Pods extends WormholeCommand {
   static override summary = 'The members: keys, roles, capacity, when last seen.';
@@ -16,7 +17,7 @@ export default class Pods extends WormholeCommand {
           pod.role,
           pod.link,
           pod.address ?? '-',
-          pod.free === null ? '-' : formatBytes(pod.free),
+          pod.free === null ? '-' : formatSize(pod.free),
           pod.roundTripMs === null ? '-' : `${pod.roundTripMs.toFixed(1)} ms`,
           pod.link === 'down' ? (pod.lastSeen ?? 'never') : 'now',
           pod.key,

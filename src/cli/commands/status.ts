@@ -1,8 +1,9 @@
 import { WormholeError } from '../../base/index.js';
+import { formatSize } from '../../config/index.js';
 import { NOT_RUNNING, type Status } from '../../daemon/control.js';
 import { listPods, wormholeHome } from '../../daemon/home.js';
 import { WormholeCommand } from '../command.js';
-import { colour, formatBytes, formatSeconds, formatTable } from '../output.js';
+import { colour, formatSeconds, formatTable } from '../output.js';
 import type { Pod } from '../pods.js';
 
 export default class StatusCommand extends WormholeCommand {
@@ -59,11 +60,11 @@ function statusText(status: Status): string {
     pod.role,
     pod.link === 'self' ? 'this machine' : pod.link,
     pod.address ?? '',
-    pod.free === null ? '' : `${formatBytes(pod.free)} free`,
+    pod.free === null ? '' : `${formatSize(pod.free)} free`,
     pod.link === 'down' ? (pod.lastSeen === null ? 'never seen' : `seen ${pod.lastSeen}`) : '',
   ]);
   const lines = [
-    `${status.files} files, ${formatBytes(status.bytes)}`,
+    `${status.files} files, ${formatSize(status.bytes)}`,
     status.unpublished > 0 ? `${status.unpublished} not yet published` : '',
     status.underReplicated > 0
       ? `${status.underReplicated} on fewer pods than declared`
