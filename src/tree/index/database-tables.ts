@@ -2,13 +2,16 @@ import { decodeCbor, encodeCbor } from '../../base/index.js';
 import type { Batch, Database, Table } from '../../store/index.js';
 import type { Counts, Row } from '../resolver/tables.js';
 import type { Heads, InodeId } from '../schema.js';
-import { ActorNumbers } from './actors.js';
 import { decodeName, encodeName, isEmptyName, type NameRecord } from './name-record.js';
-import { decodeRow, encodeRow } from './row-codec.js';
+import { NumberedTexts } from './numbered-texts.js';
+import { decodeRow, encodeRow, type RowNames } from './row-codec.js';
+import { ShortIds } from './short-ids.js';
 
 /** Raised when rows or names are stored in another way: the index is then built again from the document. */
 const SCHEMA_VERSION = 1;
 const META_TABLE = 'index-meta';
+const ACTOR_TABLE = `index-actors-${SCHEMA_VERSION}`;
+const START_TABLE = `index-starts-${SCHEMA_VERSION}`;
 const META_KEY = 'stamp';
 
 /** What the index shows, and where. */
@@ -46,41 +49,51 @@ export interface IndexReader {
 /** The index in the embedded database: `rows` by inode, `names` by folder and name. */
 export class DatabaseTables implements IndexReader {
   private readonly database: Database;
-  private readonly actors: ActorNumbers;
+  private readonly actors: NumberedTexts;
+  private readonly starts: NumberedTexts;
+  private readonly ids: ShortIds;
+  private readonly rowNames: RowNames;
   private readonly generation: number;
   private readonly rowTable: Table;
   private readonly nameTable: Table;
 
   constructor(database: Database, generation: number) {
     this.database = database;
-    this.actors = new ActorNumbers(database);
+    this.actors = new NumberedTexts(database, ACTOR_TABLE);
+    this.starts = new NumberedTexts(database, START_TABLE);
+    this.ids = new ShortIds(this.starts);
+    this.rowNames = { actors: this.actors, ids: this.ids };
     this.generation = generation;
     this.rowTable = database.table(rowTableName(generation));
     this.nameTable = database.table(nameTableName(generation));
   }
 
   row(inode: InodeId): Row | undefined {
-    const bytes = this.rowTable.get(inode);
-    return bytes === undefined ? undefined : decodeRow(bytes, this.actors);
+    const key = this.ids.find(inode);
+    const bytes = key === undefined ? undefined : this.rowTable.get(key);
+    return bytes === undefined ? undefined : decodeRow(bytes, this.rowNames);
   }
 
-  /** Rows in the order of their inodes, after one (exclusive). */
+  /** Rows in a stable order, after an inode (exclusive). */
   *rows(after: InodeId | undefined): Iterable<{ inode: InodeId; row: Row }> {
-    const options = after === undefined ? {} : { start: `${after}\0` };
-    for (const { key, value } of this.rowTable.range(options)) {
-      yield { inode: key, row: decodeRow(value, this.actors) };
+    const start = after === undefined ? undefined : this.ids.find(after);
+    for (const { key, value } of this.rowTable.range(start === undefined ? {} : { start: `${start}\0` })) {
+      yield { inode: this.ids.restore(key), row: decodeRow(value, this.rowNames) };
     }
   }
 
   name(parent: InodeId, name: string): NameRecord | undefined {
-    const bytes = this.nameTable.get(nameKey(parent, name));
-    return bytes === undefined ? undefined : decodeName(bytes);
+    const folder = this.ids.find(parent);
+    const bytes = folder === undefined ? undefined : this.nameTable.get(nameKey(folder, name));
+    return bytes === undefined ? undefined : decodeName(bytes, this.ids);
   }
 
   *names(parent: InodeId, after: string | undefined): Iterable<{ name: string; record: NameRecord }> {
-    const start = after === undefined ? nameKey(parent, '') : `${nameKey(parent, after)}\0`;
-    for (const { key, value } of this.nameTable.range({ start, end: `${parent}\x01` })) {
-      yield { name: key.slice(parent.length + 1), record: decodeName(value) };
+    const folder = this.ids.find(parent);
+    if (folder === undefined) return;
+    const start = after === undefined ? nameKey(folder, '') : `${nameKey(folder, after)}\0`;
+    for (const { key, value } of this.nameTable.range({ start, end: `${folder}\x01` })) {
+      yield { name: key.slice(folder.length + 1), record: decodeName(value, this.ids) };
     }
   }
 
@@ -93,18 +106,22 @@ export class DatabaseTables implements IndexReader {
     this.database.writeNow((batch) => {
       const rowTable = batch.table(rowTableName(this.generation));
       for (const [inode, row] of rows) {
-        if (row === undefined) rowTable.remove(inode);
-        else rowTable.put(inode, encodeRow(row, this.actors));
+        const key = this.ids.shorten(inode);
+        if (row === undefined) rowTable.remove(key);
+        else rowTable.put(key, encodeRow(row, this.rowNames));
       }
       const nameTable = batch.table(nameTableName(this.generation));
       for (const [parent, name, record] of names) {
-        if (isEmptyName(record)) nameTable.remove(nameKey(parent, name));
-        else nameTable.put(nameKey(parent, name), encodeName(record));
+        const key = nameKey(this.ids.shorten(parent), name);
+        if (isEmptyName(record)) nameTable.remove(key);
+        else nameTable.put(key, encodeName(record, this.ids));
       }
       this.actors.save(batch);
+      this.starts.save(batch);
       if (meta !== undefined) writeMeta(batch, meta);
     });
-    this.actors.saved();
+    this.actors.committed();
+    this.starts.committed();
   }
 
   /** Removes some of what this generation holds as one batch. @returns false when nothing was left */
@@ -136,8 +153,8 @@ function writeMeta(batch: Batch, meta: Meta): void {
   batch.table(META_TABLE).put(META_KEY, encodeCbor({ version: SCHEMA_VERSION, ...meta }));
 }
 
-/** Inode ids and names hold no NUL, so that a folder's names are one range and no other folder's. */
-function nameKey(parent: InodeId, name: string): string {
+/** Ids and names hold no NUL, so that a folder's names are one range and no other folder's. */
+function nameKey(parent: string, name: string): string {
   return `${parent}\0${name}`;
 }
 

@@ -1,5 +1,6 @@
 import type { Dentry } from '../resolver/tables.js';
 import { type InodeId, KINDS } from '../schema.js';
+import type { ShortIds } from './short-ids.js';
 
 /**
  * What the index keeps of one name in one folder: the inodes seated there (in byte order; the dead and the
@@ -24,28 +25,31 @@ const BY_LINK = 0x40;
  * flags: the visible inode is the only one seated here (as almost always), or a hard link makes the name. The
  * inodes: the visible one, the hard link if there is one, then those seated here.
  */
-export function encodeName({ seats, dentry }: NameRecord): Buffer {
-  if (dentry === undefined) return bytesOf(0, seats);
+export function encodeName({ seats, dentry }: NameRecord, ids: ShortIds): Buffer {
+  if (dentry === undefined) return bytesOf(0, seats, ids);
   const kind = KINDS.indexOf(dentry.kind) + 1;
-  if (dentry.by !== undefined) return bytesOf(kind | BY_LINK, [dentry.inode, dentry.by, ...seats]);
-  if (seats.length === 1 && seats[0] === dentry.inode) return bytesOf(kind | SEATED_HERE, seats);
-  return bytesOf(kind, [dentry.inode, ...seats]);
+  if (dentry.by !== undefined) return bytesOf(kind | BY_LINK, [dentry.inode, dentry.by, ...seats], ids);
+  if (seats.length === 1 && seats[0] === dentry.inode) return bytesOf(kind | SEATED_HERE, seats, ids);
+  return bytesOf(kind, [dentry.inode, ...seats], ids);
 }
 
-export function decodeName(bytes: Uint8Array): NameRecord {
+export function decodeName(bytes: Uint8Array, ids: ShortIds): NameRecord {
   const first = bytes[0] ?? 0;
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8', 1);
   const kind = KINDS[(first & ~(SEATED_HERE | BY_LINK)) - 1] as Dentry['kind'];
-  if (first & SEATED_HERE) return { seats: [text], dentry: { inode: text, kind } };
-  const inodes = text === '' ? [] : text.split('\0');
+  if (first & SEATED_HERE) {
+    const inode = ids.restore(text);
+    return { seats: [inode], dentry: { inode, kind } };
+  }
+  const inodes = text === '' ? [] : text.split('\0').map((short) => ids.restore(short));
   if (first === 0) return { seats: inodes };
   const [inode = '', by = ''] = inodes;
   if (first & BY_LINK) return { seats: inodes.slice(2), dentry: { inode, kind, by } };
   return { seats: inodes.slice(1), dentry: { inode, kind } };
 }
 
-function bytesOf(first: number, inodes: readonly InodeId[]): Buffer {
-  const text = inodes.join('\0');
+function bytesOf(first: number, inodes: readonly InodeId[], ids: ShortIds): Buffer {
+  const text = inodes.map((inode) => ids.shorten(inode)).join('\0');
   const bytes = Buffer.allocUnsafe(1 + Buffer.byteLength(text));
   bytes[0] = first;
   bytes.write(text, 1);

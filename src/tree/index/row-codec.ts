@@ -9,11 +9,13 @@ import {
   type Tombstone,
   type Versioned,
 } from '../schema.js';
+import type { NumberedTexts } from './numbered-texts.js';
+import type { ShortIds } from './short-ids.js';
 
-/** Operation ids name their actor by number in a row. */
-export interface ActorNames {
-  nameOf(number: number): string;
-  numberOf(name: string): number;
+/** What rows have short forms of: actors in operation ids, inode ids. */
+export interface RowNames {
+  actors: Pick<NumberedTexts, 'textOf' | 'numberOf'>;
+  ids: Pick<ShortIds, 'shorten' | 'restore'>;
 }
 
 type Time = number | bigint;
@@ -34,6 +36,8 @@ type StoredSeat = 0 | 1 | [string, string];
 
 /** A row as an array without names; absent parts at the end are left out. */
 type StoredRow = [
+  /** Added to all counters of operation ids. */
+  base: number,
   l: StoredLocation[],
   d: StoredData[],
   a: StoredAttributes[],
@@ -42,6 +46,7 @@ type StoredRow = [
   shown: StoredSeat,
   alive: 0 | 1,
   names: number,
+  /** Since the mtime of its data. */
   ctime: Time,
   mtime: Time,
   subfolders?: number,
@@ -52,15 +57,17 @@ type StoredRow = [
 ];
 
 /** The bytes of a row: about 110 for an ordinary file, with content ids as binary and actors as numbers. */
-export function encodeRow(row: Row, actors: ActorNames): Buffer {
+export function encodeRow(row: Row, { actors, ids }: RowNames): Buffer {
   const { l, d, a, x } = row.registers;
+  const base = counterOf(l[0]?.id ?? '0@');
   const id = (op: OpId): [number, number] => {
     const at = op.indexOf('@');
-    return [Number(op.slice(0, at)), actors.numberOf(op.slice(at + 1))];
+    return [counterOf(op) - base, actors.numberOf(op.slice(at + 1))];
   };
   const location = l.at(-1)?.value;
   const stored: StoredRow = [
-    l.map((v) => storeLocation(id(v.id), v.value)),
+    base,
+    l.map((v) => storeLocation(id(v.id), v.value, ids)),
     d.map((v) => storeData(id(v.id), v.value)),
     a.map((v) => storeAttributes(id(v.id), v.value)),
     x.map((v) => [...id(v.id), ...v.value.saw.flatMap(id)]),
@@ -68,7 +75,7 @@ export function encodeRow(row: Row, actors: ActorNames): Buffer {
     storeSeat(row.shown, row.seat),
     row.alive ? 1 : 0,
     row.names,
-    storeTime(row.ctime),
+    storeTime(row.ctime - (d.at(-1)?.value.mtime ?? 0n)),
     storeTime(row.mtime),
   ];
   const merged = row.mergedInto !== undefined || row.members.length > 0 || row.shadows.length > 0;
@@ -83,12 +90,12 @@ export function encodeRow(row: Row, actors: ActorNames): Buffer {
 }
 
 /** The row of bytes that {@link encodeRow} made; nothing in it refers to `bytes`. */
-export function decodeRow(bytes: Uint8Array, actors: ActorNames): Row {
-  const [l, d, a, x, seat, shown, alive, names, ctime, mtime, ...rest] = decodeCbor(bytes) as StoredRow;
+export function decodeRow(bytes: Uint8Array, { actors, ids }: RowNames): Row {
+  const [base, l, d, a, x, seat, shown, alive, names, ctime, mtime, ...rest] = decodeCbor(bytes) as StoredRow;
   const [subfolders = 0, links = 0, mergedInto = 0, members = NONE, shadows = NONE] = rest;
-  const id = (counter: number, actor: number): OpId => `${counter}@${actors.nameOf(actor)}`;
+  const id = (counter: number, actor: number): OpId => `${base + counter}@${actors.textOf(actor)}`;
   const registers: Row['registers'] = {
-    l: l.map((v) => ({ id: id(v[0], v[1]), value: loadLocation(v) })),
+    l: l.map((v) => ({ id: id(v[0], v[1]), value: loadLocation(v, ids) })),
     d: d.map((v) => ({ id: id(v[0], v[1]), value: loadData(v) })),
     a: a.map((v) => ({ id: id(v[0], v[1]), value: loadAttributes(v) })),
     x: x.map((v) => loadTombstone(v, id)),
@@ -105,23 +112,29 @@ export function decodeRow(bytes: Uint8Array, actors: ActorNames): Row {
     subfolders,
     links,
     names,
-    ctime: BigInt(ctime),
+    ctime: BigInt(ctime) + (registers.d.at(-1)?.value.mtime ?? 0n),
     mtime: BigInt(mtime),
   };
 }
 
 const NONE: [] = [];
 
-function storeLocation(id: [number, number], value: Location): StoredLocation {
-  const { parent, name, previous } = value;
-  return previous === undefined
-    ? [...id, parent, name]
-    : [...id, parent, name, previous.parent, previous.name];
+function counterOf(id: OpId): number {
+  return Number(id.slice(0, id.indexOf('@')));
 }
 
-function loadLocation([, , parent, name, previousParent, previousName]: StoredLocation): Location {
+function storeLocation(id: [number, number], value: Location, ids: RowNames['ids']): StoredLocation {
+  const { name, previous } = value;
+  const parent = ids.shorten(value.parent);
+  if (previous === undefined) return [...id, parent, name];
+  return [...id, parent, name, ids.shorten(previous.parent), previous.name];
+}
+
+function loadLocation(stored: StoredLocation, ids: RowNames['ids']): Location {
+  const [, , short, name, previousParent, previousName] = stored;
+  const parent = ids.restore(short);
   if (previousParent === undefined || previousName === undefined) return { parent, name };
-  return { parent, name, previous: { parent: previousParent, name: previousName } };
+  return { parent, name, previous: { parent: ids.restore(previousParent), name: previousName } };
 }
 
 function storeData(id: [number, number], value: Data): StoredData {

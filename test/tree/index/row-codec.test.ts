@@ -2,22 +2,29 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { decodeName, encodeName } from '../../../src/tree/index/name-record.js';
+import type { NumberedTexts } from '../../../src/tree/index/numbered-texts.js';
 import { decodeRow, encodeRow } from '../../../src/tree/index/row-codec.js';
+import { ShortIds } from '../../../src/tree/index/short-ids.js';
 import type { Row } from '../../../src/tree/resolver/tables.js';
 import { KINDS } from '../../../src/tree/schema.js';
 
-function memoryActors() {
-  const names: string[] = [];
+function memoryTexts(): Pick<NumberedTexts, 'textOf' | 'numberOf' | 'knownNumberOf'> {
+  const texts: string[] = [];
   return {
-    nameOf: (number: number) => names[number] ?? assert.fail(`unknown actor ${number}`),
-    numberOf: (name: string) => (names.includes(name) ? names.indexOf(name) : names.push(name) - 1),
+    textOf: (number) => texts[number] ?? assert.fail(`unknown number ${number}`),
+    numberOf: (text) => (texts.includes(text) ? texts.indexOf(text) : texts.push(text) - 1),
+    knownNumberOf: (text) => (texts.includes(text) ? texts.indexOf(text) : undefined),
   };
+}
+
+function memoryNames() {
+  return { actors: memoryTexts(), ids: new ShortIds(memoryTexts() as NumberedTexts) };
 }
 
 const name = fc
   .string({ unit: 'binary', minLength: 1, maxLength: 20 })
   .filter((text) => !text.includes('\0'));
-const inode = fc.tuple(fc.stringMatching(/^[a-z0-9]{1,18}$/), fc.nat(255)).map(([b, i]) => `${b}/${i}`);
+const inode = fc.tuple(fc.stringMatching(/^[a-z0-9-]{1,24}$/), fc.nat(255)).map(([b, i]) => `${b}/${i}`);
 const opId = fc
   .tuple(fc.maxSafeNat(), fc.constantFrom('aa', 'bb01', 'cc0203'))
   .map(([counter, actor]) => `${counter}@${actor}`);
@@ -92,17 +99,17 @@ function plain<T>(value: T): T {
 }
 
 test('a row comes back as it was stored', () => {
-  const actors = memoryActors();
+  const names = memoryNames();
   fc.assert(
     fc.property(row, (value) => {
-      assert.deepEqual(decodeRow(encodeRow(value, actors), actors), plain(value));
+      assert.deepEqual(decodeRow(encodeRow(value, names), names), plain(value));
     }),
     { numRuns: 300 },
   );
 });
 
 test('an ordinary file takes about a hundred bytes', () => {
-  const actors = memoryActors();
+  const names = memoryNames();
   const at = { parent: 'abcdefghij234567a1/0f', name: 'some-file-name.txt' };
   const content = `c${'ab'.repeat(32)}`;
   const value: Row = {
@@ -129,9 +136,9 @@ test('an ordinary file takes about a hundred bytes', () => {
     ctime: 1_700_000_000_123_456_789n,
     mtime: 0n,
   };
-  const bytes = encodeRow(value, actors);
-  assert.ok(bytes.length <= 140, `${bytes.length} bytes`);
-  assert.deepEqual(decodeRow(bytes, actors), value);
+  const bytes = encodeRow(value, names);
+  assert.ok(bytes.length <= 120, `${bytes.length} bytes`);
+  assert.deepEqual(decodeRow(bytes, names), value);
 });
 
 test('what is kept of a name comes back as it was stored', () => {
@@ -141,11 +148,33 @@ test('what is kept of a name comes back as it was stored', () => {
     fc.record({ inode, kind, by: inode }, { noNullPrototype: true }),
   );
   const seats = fc.array(inode, { maxLength: 3 });
+  const { ids } = memoryNames();
   fc.assert(
     fc.property(seats, fc.option(dentry, { nil: undefined }), fc.boolean(), (some, visible, usual) => {
       const record =
         visible === undefined ? { seats: some } : { seats: usual ? [visible.inode] : some, dentry: visible };
-      assert.deepEqual(decodeName(encodeName(record)), plain(record));
+      assert.deepEqual(decodeName(encodeName(record, ids), ids), plain(record));
     }),
   );
+});
+
+test('ids are shorter by what all of one start have in common, and come back as they were', () => {
+  const { ids } = memoryNames();
+  const starts = Array.from({ length: 800 }, (_, n) => n.toString(36).padStart(16, 'x'));
+  for (const start of starts) {
+    assert.equal(ids.find(`${start}0/00`), undefined);
+    assert.ok(ids.shorten(`${start}0/00`).length <= 7);
+  }
+  const shorts = new Set(starts.map((start) => ids.shorten(`${start}0/00`)));
+  assert.equal(shorts.size, starts.length);
+  for (const id of [
+    ...starts.map((start) => `${start}a/ff`),
+    'root/0',
+    'made-00/1234567890',
+    'lost+found',
+    '~',
+  ]) {
+    assert.equal(ids.restore(ids.shorten(id)), id);
+    assert.equal(ids.find(id), ids.shorten(id));
+  }
 });

@@ -1,0 +1,67 @@
+import type { Batch, Database, Table } from '../../store/index.js';
+
+/** Long texts that appear in every row (actors, the starts of inode ids) and have small numbers there instead. */
+export class NumberedTexts {
+  private readonly tableName: string;
+  private readonly table: Table;
+  private readonly texts: string[] = [];
+  private readonly numbers = new Map<string, number>();
+  private saved = 0;
+
+  constructor(database: Database, tableName: string) {
+    this.tableName = tableName;
+    this.table = database.table(tableName);
+    this.load();
+  }
+
+  /** @throws RangeError for a number that no row of this index can hold */
+  textOf(number: number): string {
+    if (number >= this.texts.length) this.load();
+    const text = this.texts[number];
+    if (text === undefined) throw new RangeError(`${this.tableName} has no number ${number}`);
+    return text;
+  }
+
+  /** The text's number; a new text gets the next one, which `save` must write before or with the first row. */
+  numberOf(text: string): number {
+    return this.numbers.get(text) ?? this.remember(text);
+  }
+
+  /** The number of a text that some row may name. */
+  knownNumberOf(text: string): number | undefined {
+    const known = this.numbers.get(text);
+    if (known !== undefined) return known;
+    this.load();
+    return this.numbers.get(text);
+  }
+
+  save(batch: Batch): void {
+    const table = batch.table(this.tableName);
+    for (let number = this.saved; number < this.texts.length; number++) {
+      table.put(keyOf(number), Buffer.from(this.texts[number] ?? '', 'utf8'));
+    }
+  }
+
+  /** The batch of `save` is committed. */
+  committed(): void {
+    this.saved = this.texts.length;
+  }
+
+  private load(): void {
+    // What this side has given out itself is not written by anybody else: there is one writer.
+    if (this.saved < this.texts.length) return;
+    for (const { value } of this.table.range({ start: keyOf(this.texts.length) })) {
+      this.remember(Buffer.from(value).toString('utf8'));
+    }
+    this.saved = this.texts.length;
+  }
+
+  private remember(text: string): number {
+    this.numbers.set(text, this.texts.length);
+    return this.texts.push(text) - 1;
+  }
+}
+
+function keyOf(number: number): string {
+  return number.toString(16).padStart(8, '0');
+}
