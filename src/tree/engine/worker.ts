@@ -68,7 +68,10 @@ class EngineThread {
       return;
     }
     this.show(this.engine.founded ? 'ready' : 'waiting');
-    this.engine.settle().catch((error) => fail(this.port, error));
+    this.engine.settle().catch((error) => {
+      // What is full now was said, and is tried again, by whoever wrote it.
+      if (!isFull(error)) fail(this.port, error);
+    });
     this.tidy(false);
     clearTimeout(this.idle);
     this.idle = setTimeout(() => this.tidy(true), IDLE_MS);
@@ -110,7 +113,12 @@ class EngineThread {
   private async close(): Promise<void> {
     clearTimeout(this.retry);
     clearTimeout(this.idle);
-    if (this.engine.founded && !this.engine.stalled && this.held.length > 0) this.engine.apply(this.held);
+    // What a full disk keeps out stays in the journal.
+    try {
+      if (this.engine.founded && !this.engine.stalled) this.engine.apply(this.held);
+    } catch (error) {
+      if (!isFull(error)) throw error;
+    }
     try {
       await this.engine.close();
     } catch (error) {
