@@ -139,6 +139,7 @@ test('what was deleted or overwritten before its turn is not copied', async () =
   await a.tree.commit();
   a.tree.unlink(ROOT, 'doomed');
   await write(a, 'stays', noise(4, 1000));
+  await a.tree.commit();
   connect(a.links, b.links);
   assert.ok((await a.placement.waitForCopies(2, TIMES)).done);
   assert.equal(b.content.presence(doomed), 'remote');
@@ -171,9 +172,11 @@ test('chunks that nobody has are tried again, show in the status, and do not kee
     a.tree.create(ROOT, `ghost ${i}`, { kind: 'file', size: 10, content, mode: 0o644 }, {});
   }
   for (let i = 0; i < 20; i++) await write(a, `file ${i}`, noise(i, 3000));
-  const present = () =>
-    b.tree.contents(undefined, 1000).filter((file) => b.content.presence(file.content) === 'here');
-  await until(() => present().length === 20);
+  await until(() => b.placement.work()[0]?.done === 20);
+  const present = b.tree
+    .contents(undefined, 1000)
+    .filter((file) => b.content.presence(file.content) === 'here');
+  assert.equal(present.length, 20);
   const [work] = b.placement.work();
   assert.equal((work?.total ?? 0) - (work?.done ?? 0), 600);
   await until(() => b.placement.work()[0]?.problem !== undefined);
