@@ -135,6 +135,8 @@ export const LIMITS = {
   publicationsMax: 4,
   /** What an owner was told about publications is waited for so long before staged bytes are let go. */
   stagingSettleMs: 250,
+  /** Closing the store waits so long for that. */
+  stagingCloseMs: 2_000,
   /** Small chunks and cache order go to the database this often. */
   contentUpkeepMs: 1_000,
   /** One record of a log in the store; the most that is read or written in one piece. */

@@ -61,8 +61,11 @@ export interface Published {
 
 /** What a restart found staged by an earlier process: to be published, then released. */
 export interface Recovered {
-  /** The owner's key given to `open`. */
+  /** The owner's key given to `open`, or to `rekey`. */
   key: string;
+  /** The content that it was written over. Where the owner has another one by now, somebody else wrote too, or
+   *  this very content was published just before the crash. */
+  base: ContentId;
   content: OpenContent;
 }
 

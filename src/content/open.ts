@@ -20,6 +20,7 @@ import { Slab } from './slab.js';
 import type { StagingGround } from './staging/large-staging.js';
 import { Settlement } from './staging/settlement.js';
 import { StagedContent } from './staging/staged-content.js';
+import { wholeShape } from './staging/staged-state.js';
 import { filesOf, StagingLog } from './staging/staging-log.js';
 import { LocalContentStore, type Parts } from './store.js';
 import { Storing } from './storing.js';
@@ -124,6 +125,7 @@ function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; gro
       await chunks.flush();
       await options.namesDurable?.();
     },
+    recorded: () => ground.log.sync(),
   });
   const workshop = { reading, memory, chunks, evictable, ground, publisher, settlement, slab: new Slab() };
   const parts = { ...workshop, small, reader, layouts, writeBehind, storing, totals, clock, log };
@@ -171,7 +173,8 @@ function recover(parts: Parts, log: Log): Recovered[] {
     }
     for (const file of filesOf(survived)) needed.add(`${id}.${file}`);
     try {
-      found.push({ key: entry.key, content: StagedContent.recover(parts, id, survived) });
+      const base = survived.small?.base ?? wholeShape(survived).base;
+      found.push({ key: entry.key, base, content: StagedContent.recover(parts, id, survived) });
     } catch (error) {
       log.error('a file that was being written stays staged; it is tried again at the next start', {
         key: entry.key,

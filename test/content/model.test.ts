@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { cpSync, rmSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { OpenContent, Published } from '../../src/content/content.js';
@@ -12,7 +12,7 @@ type Step =
   | { do: 'write'; at: number; length: number; seed: number }
   | { do: 'truncate'; size: number }
   | { do: 'read'; at: number; length: number }
-  | { do: 'save' | 'sync' | 'publish' | 'publishing' | 'settle' | 'reopen' | 'restart' };
+  | { do: 'save' | 'sync' | 'publish' | 'publishing' | 'settle' | 'reopen' | 'restart' | 'kill' | 'let go' };
 
 /** Sizes around the bounds between memory and files, and between one chunk and several. */
 const offset = fc.oneof(fc.nat(2000), fc.nat(70 * KiB), fc.nat(700 * KiB), fc.nat(3000 * KiB));
@@ -34,7 +34,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc
-      .constantFrom('save', 'sync', 'publish', 'publishing', 'settle', 'reopen', 'restart')
+      .constantFrom('save', 'sync', 'publish', 'publishing', 'settle', 'reopen', 'restart', 'kill', 'let go')
       .map((what) => ({ do: what }) as Step),
   },
 );
@@ -49,15 +49,18 @@ class Run {
   file: OpenContent;
   store: LocalContentStore;
   close: () => Promise<void>;
+  private readonly killed: () => Promise<void>;
   private readonly restart: () => Promise<{ store: LocalContentStore; close: () => Promise<void> }>;
 
   constructor(
     opened: { store: LocalContentStore; close: () => Promise<void> },
     restart: () => Promise<{ store: LocalContentStore; close: () => Promise<void> }>,
+    killed: (close: () => Promise<void>) => Promise<void>,
   ) {
     this.store = opened.store;
     this.close = opened.close;
     this.restart = restart;
+    this.killed = () => killed(this.close);
     this.file = this.store.open('key', '', 0);
   }
 
@@ -93,6 +96,7 @@ class Run {
       case 'publishing':
         await this.settle();
         this.pending = { promise: Promise.resolve(this.file.publish()), bytes: Buffer.from(this.bytes) };
+        this.pending.promise.catch(() => {}); // heard of in settle(), but not after a kill
         break;
       case 'settle':
         await this.settle();
@@ -103,8 +107,22 @@ class Run {
         await this.file.close();
         this.file = this.store.open('key', this.content, this.size);
         break;
+      case 'let go':
+        await this.store['parts'].settlement.settle();
+        break;
       case 'restart':
-        await this.goOn();
+        await this.settle();
+        await this.file.save();
+        await this.goOn(async () => {
+          await this.file.close();
+          await this.close();
+        });
+        break;
+      case 'kill':
+        // What a publication that is under way leaves behind is the file as it was saved.
+        await this.file.save();
+        await this.goOn(async () => this.killed());
+        this.pending = undefined;
         break;
     }
     assert.equal(this.file.size, this.bytes.length, `size after ${one.do}`);
@@ -117,13 +135,10 @@ class Run {
     assert.equal(Buffer.compare(found, expected), 0, `bytes at ${at}`);
   }
 
-  /** A clean stop with unpublished bytes: they come back. */
-  private async goOn(): Promise<void> {
-    await this.settle();
+  /** After a stop with unpublished bytes they come back. */
+  private async goOn(stop: () => Promise<void>): Promise<void> {
     const { dirty } = this.file;
-    await this.file.save();
-    await this.file.close();
-    await this.close();
+    await stop();
     ({ store: this.store, close: this.close } = await this.restart());
     const found = this.store.recovered();
     assert.ok(!dirty || found.length === 1, 'what was staged came back');
@@ -160,9 +175,17 @@ test('an open content is what a plain buffer is, through publications and restar
   const contents = new Map<string, string>();
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25 }), async (steps) => {
-      const folder = temporaryFolder(t);
+      let folder = temporaryFolder(t);
       const restart = () => openStore(t, folder);
-      const run = new Run(await restart(), restart);
+      // The next process finds the disk as it is at this moment; the old one goes on with its own.
+      const killed = async (close: () => Promise<void>) => {
+        const copy = temporaryFolder(t);
+        cpSync(folder, copy, { recursive: true });
+        await close();
+        rmSync(folder, { recursive: true, force: true });
+        folder = copy;
+      };
+      const run = new Run(await restart(), restart, killed);
       try {
         for (const one of steps) await run.take(one);
         await run.settle();

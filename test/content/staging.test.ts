@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { cpSync, readdirSync, renameSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { sha256 } from '../../src/base/index.js';
 import { encodeStagingRecord } from '../../src/content/staging/staged-state.js';
 import { openRecordLog } from '../../src/store/index.js';
 import { openStore, randomBytesOf, temporaryFolder } from './helpers.js';
@@ -251,4 +252,68 @@ test('the staging log does not grow for ever', async (t) => {
   const { store: later } = await afterKill(t, folder);
   const [found] = later.recovered();
   assert.equal(Buffer.compare((await found?.content.read(0, 400_000)) as Uint8Array, bytes), 0);
+});
+
+test('bytes that were staged small are not mistaken for later ones', async (t) => {
+  const { store } = await openStore(t, temporaryFolder(t));
+  const file = store.open('key', '', 0);
+  await file.write(0, Buffer.from('first'));
+  await file.save();
+  await file.truncate(300_000);
+  await file.publish();
+  const again = store.open('key', '', 0);
+  await again.write(0, Buffer.from('other'));
+  assert.deepEqual(await again.publish(), {
+    content: `c${sha256(Buffer.from('other'))}`,
+    size: 5,
+    newChunks: 1,
+    newBytes: 5,
+  });
+  await file.truncate(0);
+  await file.write(0, Buffer.from('later'));
+  assert.equal((await file.publish()).content, `c${sha256(Buffer.from('later'))}`);
+});
+
+test('a file that was published while it was written comes back whole after kill -9', async (t) => {
+  const folder = temporaryFolder(t);
+  const { store } = await openStore(t, folder);
+  const bytes = randomBytesOf(3 * MiB, 2);
+  const file = store.open('key', '', 0);
+  await file.write(0, bytes);
+  const publishing = file.publish();
+  await new Promise((resolve) => setImmediate(resolve));
+  const data = randomBytesOf(10_000, 3);
+  data.copy(bytes, 1_000_000);
+  await file.write(1_000_000, data);
+  await file.truncate(2_500_000);
+  await file.save();
+  const { content } = await publishing;
+  const expected = bytes.subarray(0, 2_500_000);
+  const before = (await afterKill(t, folder)).store.recovered();
+  assert.equal(Buffer.compare((await before[0]?.content.read(0, 3 * MiB)) as Uint8Array, expected), 0);
+  await store['parts'].settlement.settle();
+  const after = (await afterKill(t, folder)).store.recovered();
+  assert.equal(Buffer.compare((await after[0]?.content.read(0, 3 * MiB)) as Uint8Array, expected), 0);
+  assert.equal(before[0]?.base, '');
+  assert.equal(after[0]?.base, content);
+});
+
+test('what comes back after kill -9 is never older than what was published last', async (t) => {
+  const folder = temporaryFolder(t);
+  const { store } = await openStore(t, folder, { namesDurable: () => new Promise(() => {}) });
+  const file = store.open('key', '', 0);
+  file.write(0, Buffer.from('one'));
+  file.save();
+  file.publish();
+  file.write(0, Buffer.from('two'));
+  file.publish();
+  await file.close();
+  const other = store.open('key', `c${sha256(Buffer.from('two'))}`, 3);
+  other.write(0, Buffer.from('six'));
+  other.publish();
+  const found = (await afterKill(t, folder)).store.recovered();
+  assert.deepEqual(
+    found.map(({ content }) => String(content.read(0, 9))),
+    ['six'],
+  );
 });

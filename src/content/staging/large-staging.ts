@@ -3,7 +3,8 @@ import { LIMITS } from '../../base/index.js';
 import { type Answer, then } from '../answer.js';
 import type { Space } from '../cache/space.js';
 import type { PublishedContent } from '../reading/published-content.js';
-import { type Change, type StagedEntry, StagedShape } from './staged-state.js';
+import type { Action } from './settlement.js';
+import { type Change, StagedShape } from './staged-state.js';
 import { all, StagingFile } from './staging-file.js';
 import type { StagingLog } from './staging-log.js';
 
@@ -64,14 +65,14 @@ export class LargeStaging {
     ground: StagingGround,
     key: string,
     base: PublishedContent,
-    found?: { id: number; entry: StagedEntry },
+    found?: { id: number; shape: StagedShape },
   ) {
     this.ground = ground;
     this.key = key;
     this.base = base;
     this.id = found?.id ?? ground.log.nextId();
-    this.shape = found?.entry.durable ?? new StagedShape(base.content, base.size);
-    if (found !== undefined) this.takeUp(found.entry);
+    this.shape = found?.shape ?? new StagedShape(base.content, base.size);
+    if (found !== undefined) this.takeUp();
   }
 
   get size(): number {
@@ -192,8 +193,8 @@ export class LargeStaging {
     this.changed = true;
   }
 
-  /** The draft is published as `base`. @returns what to call when nothing can ever need the draft again */
-  rebase(base: PublishedContent): () => void {
+  /** The draft is published as `base`. @returns what records it, to be called when that name is durable */
+  rebase(base: PublishedContent): Action {
     const { content, size } = base;
     const files = [...this.frozen];
     this.frozen.clear();
@@ -205,9 +206,7 @@ export class LargeStaging {
     this.base = base;
     this.shape.apply({ rebase: { content, size, visible: this.visibleOfDraft, files } });
     const rebase = ++this.rebases;
-    return () => {
-      if (rebase === this.rebases) this.recordRebase();
-    };
+    return () => (rebase === this.rebases ? this.recordRebase() : undefined);
   }
 
   /** Closes the staging files; what is in them stays for a restart. */
@@ -217,18 +216,17 @@ export class LargeStaging {
     for (const file of [...this.files.values(), ...this.retired.values()]) file.close();
   }
 
-  /** Nothing can ever need what was staged: removes it. */
-  end(): void {
+  /** Nothing can ever need what was staged. @returns what removes it */
+  end(): () => void {
     this.close();
     if (this.recorded) this.ground.log.append({ type: 'end', id: this.id });
-    this.dropFiles(this.files);
-    this.dropFiles(this.retired);
     this.ground.space.countDisk(-this.claimedBytes);
     this.claimedBytes = 0;
+    const files = [...this.files.values(), ...this.retired.values()];
+    return () => this.remove(files);
   }
 
-  private takeUp(entry: StagedEntry): void {
-    for (const change of entry.after) this.shape.apply(change);
+  private takeUp(): void {
     for (const { file } of this.shape.ranges.list()) {
       if (this.files.has(file)) continue;
       this.files.set(file, new StagingFile(this.path(file), 'existing'));
@@ -241,14 +239,13 @@ export class LargeStaging {
     this.ground.space.countDisk(this.claimedBytes);
   }
 
-  private dropFiles(files: Map<number, StagingFile>): void {
+  private remove(files: StagingFile[]): void {
     const { removals } = this.ground;
-    for (const file of files.values()) {
+    for (const file of files) {
       file.close();
       const removal: Promise<void> = file.remove().finally(() => removals.delete(removal));
       removals.add(removal);
     }
-    files.clear();
   }
 
   private async syncOnce(): Promise<void> {
@@ -273,19 +270,18 @@ export class LargeStaging {
   }
 
   /** What the log says stays true until the name of the new content is durable; now it is. */
-  private recordRebase(): void {
-    if (this.closed) return;
+  private recordRebase(): (() => void) | undefined {
+    if (this.closed) return undefined;
     const { base: content, baseSize: size, visible } = this.shape;
     this.save();
-    const files = [...this.retired.keys()];
-    this.ground.log.append({
-      type: 'changes',
-      id: this.id,
-      changes: [{ rebase: { content, size, visible, files } }],
-    });
+    const numbers = [...this.retired.keys()];
+    const files = [...this.retired.values()];
+    const changes = [{ rebase: { content, size, visible, files: numbers } }];
+    this.ground.log.append({ type: 'changes', id: this.id, changes });
     this.unhardened();
-    this.dropFiles(this.retired);
+    this.retired.clear();
     if (this.frozen.size === 0) this.settleClaim();
+    return () => this.remove(files);
   }
 
   private note(change: Change): void {

@@ -1,4 +1,4 @@
-import type { Clock, Log } from '../../base/index.js';
+import { type Clock, LIMITS, type Log } from '../../base/index.js';
 
 export interface SettlementOptions {
   clock: Clock;
@@ -8,7 +8,12 @@ export interface SettlementOptions {
   /** Resolves when the chunks of everything published so far, and the names that its owners gave it, survive a
    *  power cut. */
   durable(): Promise<void>;
+  /** Resolves when what actions recorded survives a power cut. */
+  recorded(): Promise<void>;
 }
+
+/** Records that something staged is no longer needed. @returns what removes it, if that takes more */
+export type Action = () => (() => void) | undefined;
 
 const RETRY_MS = 1_000;
 
@@ -19,27 +24,37 @@ const RETRY_MS = 1_000;
 export class Settlement {
   private readonly options: SettlementOptions;
   private readonly closing = new AbortController();
-  private actions: (() => void)[] = [];
+  private readonly actions: { key: string; action: Action }[] = [];
   private running: Promise<void> | undefined;
 
   constructor(options: SettlementOptions) {
     this.options = options;
   }
 
-  add(action: () => void): void {
-    this.actions.push(action);
+  /** @param key whose staged bytes these are */
+  add(key: string, action: Action): void {
+    this.actions.push({ key, action });
     this.running ??= this.run().finally(() => {
       this.running = undefined;
     });
   }
 
-  /** Settles what can be settled at once; the rest comes back at the next start. */
+  /** True when a crash now would bring back bytes under this key, although they were published. */
+  waits(key: string): boolean {
+    return this.actions.some((waiting) => waiting.key === key);
+  }
+
+  /** Settles what can be settled soon; the rest comes back at the next start. */
   async close(): Promise<void> {
+    const { clock, log } = this.options;
     this.closing.abort();
-    await this.running;
-    await this.settle().catch((error) =>
-      this.options.log.debug('staged files stay for a restart', { error }),
-    );
+    const settled = (async () => {
+      await this.running;
+      await this.settle();
+    })().catch((error) => log.debug('staged files stay for a restart', { error }));
+    const waited = new AbortController();
+    await Promise.race([settled, clock.sleep(LIMITS.stagingCloseMs, waited.signal).catch(() => {})]);
+    waited.abort();
   }
 
   private async run(): Promise<void> {
@@ -64,13 +79,19 @@ export class Settlement {
     if (this.actions.length === 0) return;
     const count = this.actions.length;
     await this.options.durable();
-    for (const action of this.actions.splice(0, count)) {
+    const later: (() => void)[] = [];
+    for (const { action } of this.actions.splice(0, count)) {
       try {
-        action();
+        const remove = action();
+        if (remove !== undefined) later.push(remove);
       } catch (error) {
         // Nothing is lost: the staged file comes back at the next start, with a content that is published.
         this.options.log.warn('a staged file could not be let go', { error });
       }
     }
+    if (later.length === 0) return;
+    // Files go only after the record that they are no longer needed is safe.
+    await this.options.recorded();
+    for (const remove of later) remove();
   }
 }

@@ -1,28 +1,19 @@
 import { LIMITS, WormholeError } from '../../base/index.js';
 import { type Answer, then } from '../answer.js';
-import type { Evictable } from '../cache/evictable.js';
-import type { ChunkMemory } from '../cache/memory.js';
-import type { VerifiedChunks } from '../chunks/verified-chunks.js';
 import type { ContentId, OpenContent, Published } from '../content.js';
 import { Layout } from '../layout.js';
 import type { Publisher } from '../publishing/publisher.js';
 import { PublishedContent, type Reading } from '../reading/published-content.js';
-import type { Slab } from '../slab.js';
-import { LargeStaging, type StagingGround } from './large-staging.js';
+import { LargeStaging } from './large-staging.js';
 import type { Settlement } from './settlement.js';
-import { SmallStaging } from './small-staging.js';
-import type { StagedEntry } from './staged-state.js';
+import { SmallStaging, type SmallTools } from './small-staging.js';
+import { type StagedEntry, wholeShape } from './staged-state.js';
 
 /** What open contents share. */
-export interface Workshop {
+export interface Workshop extends SmallTools {
   reading: Reading;
-  memory: ChunkMemory;
-  chunks: VerifiedChunks;
-  evictable: Evictable;
-  ground: StagingGround;
   publisher: Publisher;
   settlement: Settlement;
-  slab: Slab;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -36,11 +27,6 @@ export class StagedContent implements OpenContent {
   private key: string;
   private base: PublishedContent;
   private small: SmallStaging | undefined;
-  /** The small bytes as they were last stored, and the staging record that names them. */
-  private saved: { version: number; content: ContentId; recorded: boolean } | undefined;
-  /** Chunks and bytes that `store` added and no publication has reported. */
-  private added = { newChunks: 0, newBytes: 0 };
-  private record: number | undefined;
   private large: LargeStaging | undefined;
   /** Changes wait for this: the old bytes are being fetched. */
   private starting: Promise<void> | undefined;
@@ -53,20 +39,19 @@ export class StagedContent implements OpenContent {
     this.base = new PublishedContent(content, size, workshop.reading);
   }
 
-  /** What an earlier process staged. @throws WormholeError `io` when its staging files are gone */
+  /** What an earlier process staged. @throws WormholeError `io` when its bytes cannot be read */
   static recover(workshop: Workshop, id: number, entry: StagedEntry): StagedContent {
-    const { base, baseSize } = entry.durable;
-    const content = new StagedContent(workshop, entry.key, base, baseSize);
-    if (entry.small === undefined) {
-      content.large = new LargeStaging(workshop.ground, entry.key, content.base, { id, entry });
-    } else {
-      const bytes = entry.small.content === '' ? NOTHING : workshop.chunks.get(entry.small.content.slice(1));
-      if (!(bytes instanceof Uint8Array))
-        throw new WormholeError('io', 'the bytes of a staged file are gone');
-      content.small = new SmallStaging(bytes, workshop.ground.space, workshop.slab);
-      content.record = id;
-      content.saved = { version: content.small.version, content: entry.small.content, recorded: true };
+    const { key, small } = entry;
+    if (small === undefined) {
+      const shape = wholeShape(entry);
+      const content = new StagedContent(workshop, key, shape.base, shape.baseSize);
+      content.large = new LargeStaging(workshop.ground, key, content.base, { id, shape });
+      return content;
     }
+    const bytes = small.content === '' ? NOTHING : workshop.chunks.getNow(small.content.slice(1));
+    if (bytes === undefined) throw new WormholeError('io', 'the bytes of a staged file are gone');
+    const content = new StagedContent(workshop, key, '', 0);
+    content.small = new SmallStaging(workshop, small.base, bytes, { id, content: small.content });
     return content;
   }
 
@@ -97,17 +82,6 @@ export class StagedContent implements OpenContent {
     }
   }
 
-  private writeNow(offset: number, data: Uint8Array): Answer<void> {
-    if (this.starting !== undefined)
-      return this.afterStart(Buffer.from(data), (copy) => this.write(offset, copy));
-    if (this.large !== undefined) return this.large.write(offset, data);
-    const end = Math.max(this.size, offset + data.length);
-    if (!this.fits(end)) return this.enlarge().write(offset, data);
-    if (this.small !== undefined) return this.small.write(offset, data);
-    const kept = offset === 0 && data.length >= this.base.size ? 0 : this.base.size;
-    return this.begin(kept, data, (small, bytes) => small.write(offset, bytes));
-  }
-
   truncate(size: number): Answer<void> {
     if (this.starting !== undefined) return this.afterStart(NOTHING, () => this.truncate(size));
     if (this.large !== undefined) return this.large.truncate(size);
@@ -118,40 +92,36 @@ export class StagedContent implements OpenContent {
 
   save(): Answer<void> {
     if (this.starting !== undefined) return this.starting.then(() => this.save());
-    if (this.large !== undefined) {
-      this.large.save();
-      return this.large.rest();
-    }
-    if (this.small === undefined) return;
-    const { small } = this;
-    return then(this.store(small), () => this.recordSmall(small));
+    this.large?.save();
+    this.large?.rest();
+    return this.small?.save(this.key);
   }
 
   async sync(): Promise<void> {
     await this.starting;
     if (this.large !== undefined) return this.large.sync();
-    await this.save();
+    await this.small?.save(this.key);
     const { chunks, ground } = this.workshop;
-    await Promise.all([chunks.flush(), this.record !== undefined && ground.log.sync()]);
+    await Promise.all([chunks.flush(), this.small !== undefined && ground.log.sync()]);
   }
 
   publish(): Answer<Published> {
     if (this.starting !== undefined) return this.starting.then(() => this.publish());
     if (this.publishing !== undefined) return this.publishing.catch(() => {}).then(() => this.publish());
     if (this.small !== undefined) return this.publishSmall(this.small);
-    if (this.large === undefined || !this.large.dirty) {
-      return { content: this.base.content, size: this.base.size, newChunks: 0, newBytes: 0 };
+    if (this.large?.dirty) {
+      this.publishing = this.publishLarge(this.large).finally(() => {
+        this.publishing = undefined;
+      });
+      return this.publishing;
     }
-    this.publishing = this.publishLarge(this.large).finally(() => {
-      this.publishing = undefined;
-    });
-    return this.publishing;
+    return { content: this.base.content, size: this.base.size, newChunks: 0, newBytes: 0 };
   }
 
   rekey(key: string): void {
     this.key = key;
     this.large?.rekey(key);
-    if (this.record !== undefined) this.workshop.ground.log.append({ type: 'key', id: this.record, key });
+    this.small?.rekey(key);
   }
 
   close(discard = false): Answer<void> {
@@ -165,6 +135,17 @@ export class StagedContent implements OpenContent {
     );
   }
 
+  private writeNow(offset: number, data: Uint8Array): Answer<void> {
+    if (this.starting !== undefined)
+      return this.afterStart(Buffer.from(data), (copy) => this.write(offset, copy));
+    if (this.large !== undefined) return this.large.write(offset, data);
+    const end = Math.max(this.size, offset + data.length);
+    if (!this.fits(end)) return this.enlarge().write(offset, data);
+    if (this.small !== undefined) return this.small.write(offset, data);
+    const kept = offset === 0 && data.length >= this.base.size ? 0 : this.base.size;
+    return this.begin(kept, data, (small, bytes) => small.write(offset, bytes));
+  }
+
   /** Lets go of what is held only for safety, or can be fetched again. */
   private async makeRoom(bytes: number): Promise<void> {
     const { settlement, evictable, ground } = this.workshop;
@@ -174,21 +155,15 @@ export class StagedContent implements OpenContent {
   }
 
   private letGo(discard: boolean): Answer<void> {
-    if (discard) {
-      this.endRecord();
-      this.large?.end();
-    }
+    const { small, large } = this;
     return then(discard ? undefined : this.save(), () => {
-      this.small?.release();
       this.small = undefined;
-      if (!discard) this.closeLarge();
       this.large = undefined;
+      if (discard) small?.end();
+      small?.release();
+      if (!discard && large?.dirty) large.close();
+      else large?.end()();
     });
-  }
-
-  private closeLarge(): void {
-    if (this.large?.dirty) this.large.close();
-    else this.large?.end();
   }
 
   private fits(size: number): boolean {
@@ -202,7 +177,7 @@ export class StagedContent implements OpenContent {
     change: (small: SmallStaging, data: Uint8Array) => void,
   ): Answer<void> {
     const start = (bytes: Uint8Array, arrived: Uint8Array) => {
-      const small = new SmallStaging(bytes, this.workshop.ground.space, this.workshop.slab);
+      const small = new SmallStaging(this.workshop, this.base.content, bytes);
       change(small, arrived);
       this.small = small;
     };
@@ -236,72 +211,38 @@ export class StagedContent implements OpenContent {
       // Small enough to be answered at once.
       large.truncate(0);
       large.write(0, small.bytes());
-      if (this.record !== undefined) large.save();
+      if (small.recorded) large.save();
     } catch (error) {
-      large.end();
+      large.end()();
       throw error;
     }
-    this.endRecord();
-    small.release();
     this.small = undefined;
-  }
-
-  /** Stores the bytes as a chunk; it survives the death of the process from here on. */
-  private store(small: SmallStaging): Answer<ContentId> {
-    const { version, size } = small;
-    if (this.saved?.version === version) return this.saved.content;
-    if (size === 0) return this.remember(version, '');
-    const { chunks, evictable, memory, ground } = this.workshop;
-    const bytes = small.bytes();
-    // write() took the bytes while there was room: what was held back for them is theirs now.
-    const { id, isNew, stored } = ground.space.insist(() => chunks.add(bytes));
-    evictable.release(id);
-    memory.set(id, bytes);
-    if (isNew) this.added = { newChunks: this.added.newChunks + 1, newBytes: this.added.newBytes + size };
-    return then(stored, () => this.remember(version, `c${id}`));
-  }
-
-  private remember(version: number, content: ContentId): ContentId {
-    this.saved = { version, content, recorded: false };
-    return content;
-  }
-
-  private recordSmall(small: SmallStaging): void {
-    const { saved } = this;
-    if (saved === undefined || saved.recorded || saved.version !== small.version) return;
-    const { log } = this.workshop.ground;
-    const id = this.record ?? log.nextId();
-    log.append({ type: 'small', id, key: this.key, content: saved.content, size: small.size });
-    this.record = id;
-    saved.recorded = true;
-  }
-
-  private endRecord(): void {
-    if (this.record !== undefined) this.workshop.ground.log.append({ type: 'end', id: this.record });
-    this.record = undefined;
+    small.end();
+    small.release();
   }
 
   private publishSmall(small: SmallStaging): Answer<Published> {
-    const { size, version } = small;
-    return then(this.store(small), (content) => {
-      const { newChunks, newBytes } = this.added;
-      this.added = { newChunks: 0, newBytes: 0 };
-      // What was written while the disk was slow is for the next publication.
-      if (this.small === small && small.version === version) this.becomePublished(small, content, size);
-      return { content, size, newChunks, newBytes };
-    });
-  }
-
-  private becomePublished(small: SmallStaging, content: ContentId, size: number): void {
-    const { ground, settlement, reading } = this.workshop;
-    this.base.close();
-    this.base = new PublishedContent(content, size, reading);
-    small.release();
-    this.small = undefined;
-    this.saved = undefined;
-    const { record } = this;
-    this.record = undefined;
-    if (record !== undefined) settlement.add(() => ground.log.append({ type: 'end', id: record }));
+    const { reading, settlement } = this.workshop;
+    // What a crash would bring back must not be older than what its owner was told last.
+    const saved = settlement.waits(this.key) ? small.save(this.key) : undefined;
+    return then(
+      then(saved, () => small.publish()),
+      ({ published, whole }) => {
+        // What was written while the disk was slow is for the next publication.
+        if (this.small !== small || !whole) return published;
+        this.base.close();
+        this.base = new PublishedContent(published.content, published.size, reading);
+        this.small = undefined;
+        small.release();
+        if (small.recorded) {
+          settlement.add(this.key, () => {
+            small.end();
+            return undefined;
+          });
+        }
+        return published;
+      },
+    );
   }
 
   private async publishLarge(large: LargeStaging): Promise<Published> {
@@ -317,11 +258,11 @@ export class StagedContent implements OpenContent {
       const result = await (large.crowded ? large.alone(work) : work());
       this.base = new PublishedContent(result.content, result.size, reading);
       const settle = large.rebase(this.base);
-      if (large.dirty) settlement.add(settle);
+      if (large.dirty) settlement.add(this.key, settle);
       else {
         this.large = undefined;
         large.close();
-        settlement.add(() => large.end());
+        settlement.add(this.key, () => large.end());
       }
       return result;
     } catch (error) {

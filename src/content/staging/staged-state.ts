@@ -54,7 +54,7 @@ export class StagedShape {
 export type StagingRecord =
   | { type: 'boot'; boot: string }
   | { type: 'begin'; id: number; key: string; durable: StagedShape; after: Change[] }
-  | { type: 'small'; id: number; key: string; content: ContentId; size: number }
+  | { type: 'small'; id: number; key: string; base: ContentId; content: ContentId }
   | { type: 'key'; id: number; key: string }
   | { type: 'changes'; id: number; changes: Change[] }
   /** The bytes of everything recorded before the last mark survive a power cut. */
@@ -66,12 +66,19 @@ export type StagingRecord =
 export interface StagedEntry {
   key: string;
   /** A small one is a chunk of the store already. */
-  small?: { content: ContentId; size: number };
+  small?: { base: ContentId; content: ContentId };
   /** What a power cut leaves, and what happened since. */
   durable: StagedShape;
   after: Change[];
   /** How many of `after` came before the last mark. */
   marked: number;
+}
+
+/** A staged file with everything that was recorded. */
+export function wholeShape(entry: StagedEntry): StagedShape {
+  const shape = entry.durable.copy();
+  for (const change of entry.after) shape.apply(change);
+  return shape;
 }
 
 /** All staged files that the log's records leave behind; pure. */
@@ -99,10 +106,10 @@ export class StagedEntries {
         });
         break;
       case 'small': {
-        const { key, content, size } = record;
+        const { key, base, content } = record;
         this.entries.set(record.id, {
           key,
-          small: { content, size },
+          small: { base, content },
           durable: new StagedShape('', 0),
           after: [],
           marked: 0,
@@ -162,7 +169,7 @@ function fieldsOf(record: StagingRecord): unknown[] {
     case 'begin':
       return [record.id, record.key, packShape(record.durable), record.after.map(packChange)];
     case 'small':
-      return [record.id, record.key, record.content, record.size];
+      return [record.id, record.key, record.base, record.content];
     case 'key':
       return [record.id, record.key];
     case 'changes':
@@ -182,7 +189,7 @@ function recordOf(type: StagingRecord['type'], fields: unknown[]): StagingRecord
     case 'begin':
       return { type, id, key: second, durable: unpackShape(third), after: unpackChanges(fourth) };
     case 'small':
-      return { type, id, key: second, content: third, size: fourth };
+      return { type, id, key: second, base: third, content: fourth };
     case 'key':
       return { type, id, key: second };
     case 'changes':

@@ -10,6 +10,7 @@ import {
   type StagedEntry,
   type StagedShape,
   type StagingRecord,
+  wholeShape,
 } from './staged-state.js';
 
 /** The log is written anew, with what is still staged only, when it is larger than this and than twice that. */
@@ -89,12 +90,6 @@ export function filesOf(entry: StagedEntry): Set<number> {
   );
 }
 
-function wholeShape(entry: StagedEntry): StagedShape {
-  const shape = entry.durable.copy();
-  for (const change of entry.after) shape.apply(change);
-  return shape;
-}
-
 function isUntouched(shape: StagedShape): boolean {
   return shape.ranges.count === 0 && shape.size === shape.baseSize && shape.visible === shape.baseSize;
 }
@@ -122,7 +117,7 @@ function recordOf(id: number, entry: StagedEntry): StagingRecord {
   const { key, small, durable, after } = entry;
   return small === undefined
     ? { type: 'begin', id, key, durable, after }
-    : { type: 'small', id, key, content: small.content, size: small.size };
+    : { type: 'small', id, key, base: small.base, content: small.content };
 }
 
 /** Names this run of the kernel: while it lasts, what was written is in its page cache. */
