@@ -18,6 +18,8 @@ export interface OpenFile {
   handles: number;
   /** Of the last write or utimens, while not yet published. */
   mtime: bigint | undefined;
+  /** Of the last change of anything, while not yet published. */
+  ctime: bigint | undefined;
   /** The inode as it was when its last name went away; it lives on while it is open. */
   orphan: Node | undefined;
   /** Goes on until the content is in the tree, with pauses after failures; never rejects. */
@@ -58,6 +60,11 @@ export class OpenFiles {
     this.timer.unref();
   }
 
+  /** True while the tree does not have all that was written to it. */
+  isPending(file: OpenFile): boolean {
+    return isPending(file);
+  }
+
   get(inode: InodeId): OpenFile | undefined {
     return this.files.get(inode);
   }
@@ -83,6 +90,7 @@ export class OpenFiles {
   /** To be called at each write or cut. */
   touched(file: OpenFile): void {
     file.mtime = this.options.clock.wallNs();
+    file.ctime = file.mtime;
     file.dirtySinceMs ??= this.options.clock.monotonicMs();
   }
 
@@ -267,6 +275,7 @@ export class OpenFiles {
       file.dirtySinceMs = this.options.clock.monotonicMs();
     } else {
       file.mtime = undefined;
+      file.ctime = undefined;
       file.dirtySinceMs = undefined;
     }
     if (node.id === file.inode) {
@@ -328,6 +337,7 @@ function openFile(node: Node, content: OpenContent): OpenFile {
     base: node,
     handles: 0,
     mtime: undefined,
+    ctime: undefined,
     orphan: undefined,
     publication: undefined,
     unrecorded: undefined,

@@ -208,6 +208,7 @@ class TreeFileSystem implements WormholeFileSystem {
   }
 
   private setAttributes(inode: InodeId, node: Node, change: StatChange, handle?: FileHandle): void {
+    const file = this.fileOf(inode, handle);
     const attributes: AttributeChange = {};
     if (change.mode !== undefined) attributes.mode = change.mode & 0o7777;
     else if (change.killSuidgid === true && node.kind === 'file' && (node.mode & SET_ID_BITS) !== 0) {
@@ -216,18 +217,26 @@ class TreeFileSystem implements WormholeFileSystem {
     if (change.uid !== undefined) attributes.uid = change.uid;
     if (change.gid !== undefined) attributes.gid = change.gid;
     if (change.mtime !== undefined) {
-      const mtime = change.mtime === 'now' ? this.clock.wallNs() : change.mtime;
-      const file = this.fileOf(inode, handle);
-      // A content that is yet to be published takes the time with it, or its publication would undo utimens.
-      if (file?.content.dirty === true || file?.publication !== undefined) file.mtime = mtime;
-      attributes.mtime = mtime;
+      attributes.mtime = change.mtime === 'now' ? this.clock.wallNs() : change.mtime;
     }
-    const file = this.fileOf(inode, handle);
-    if (file?.orphan !== undefined) {
+    if (file !== undefined && file.orphan === undefined && this.files.isPending(file)) {
+      this.setAttributesWhilePending(file, node, attributes);
+    } else if (file?.orphan !== undefined) {
       file.orphan = { ...file.orphan, ...definedOnly(attributes), ctime: this.clock.wallNs() };
     } else if (Object.keys(attributes).length > 0) {
       this.changeAttributes(node.id, attributes);
     }
+  }
+
+  /**
+   * `cp -a`, `tar` and `rsync` set owner, mode and time of what they have just written, mostly to what it has.
+   * A content that is yet to be published takes the time with it, or its publication would undo utimens.
+   */
+  private setAttributesWhilePending(file: OpenFile, node: Node, { mtime, ...rest }: AttributeChange): void {
+    if (typeof mtime === 'bigint') file.mtime = mtime;
+    file.ctime = this.clock.wallNs();
+    const { mode = node.mode, uid = node.uid, gid = node.gid } = rest;
+    if (mode !== node.mode || uid !== node.uid || gid !== node.gid) this.changeAttributes(node.id, rest);
   }
 
   private resize(inode: InodeId, node: Node, size: number, handle?: FileHandle): Answer<void> {
@@ -448,7 +457,7 @@ class TreeFileSystem implements WormholeFileSystem {
   private statNode(node: Node, local = this.ids.local(node.id), handle?: FileHandle): Stat {
     const file = node.kind === 'file' ? this.fileOf(local, handle) : undefined;
     if (file === undefined) return statOf(local, node);
-    return statOf(local, node, { size: file.content.size, mtime: file.mtime, ctime: file.mtime });
+    return statOf(local, node, { size: file.content.size, mtime: file.mtime, ctime: file.ctime });
   }
 
   private remoteChange(change: { inodes: InodeId[]; names: { parent: InodeId; name: string }[] }): void {
