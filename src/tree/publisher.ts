@@ -1,4 +1,4 @@
-import { type Clock, type Log, WormholeError } from '../base/index.js';
+import { type Clock, type Log, messageOf, WormholeError } from '../base/index.js';
 import type { EngineClient } from './engine/client.js';
 import type { Journal } from './index/journal.js';
 import type { Operation } from './schema.js';
@@ -13,6 +13,8 @@ export interface PublisherOptions {
   log: Log;
   /** Operations of an earlier process that the index does not show. */
   replayed: Operation[];
+  /** Told why operations cannot be handed on, at the first failure, and (undefined) when they can again. */
+  onTrouble: (reason: string | undefined) => void;
 }
 
 /**
@@ -25,6 +27,11 @@ export class Publisher {
   private ready = false;
   private running: Promise<void> | undefined;
   private readonly stopping = new AbortController();
+  /** Monotonic time from which the next batch may begin. */
+  private nextMs = 0;
+  /** Callers of `drain`, and what ends a pause for them. */
+  private draining = 0;
+  private hurry: () => void = () => {};
   private readonly stopped = new Promise<void>((resolve) => {
     this.stopping.signal.addEventListener('abort', () => resolve());
   });
@@ -51,10 +58,16 @@ export class Publisher {
    *  @throws WormholeError `closed`, or why the document did not load */
   async drain(): Promise<void> {
     await this.options.engine.ready;
-    while (this.queue.length > 0) {
-      if (this.stopping.signal.aborted) throw new WormholeError('closed', 'the tree is closed');
-      this.kick();
-      await this.running;
+    this.draining++;
+    try {
+      while (this.queue.length > 0) {
+        if (this.stopping.signal.aborted) throw new WormholeError('closed', 'the tree is closed');
+        this.hurry();
+        this.kick();
+        await this.running;
+      }
+    } finally {
+      this.draining--;
     }
   }
 
@@ -93,6 +106,7 @@ export class Publisher {
 
   /** Never rejects. */
   private async run(): Promise<void> {
+    let trouble = false;
     while (this.queue.length > 0 && !this.stopping.signal.aborted) {
       const batch = [...this.queue];
       try {
@@ -100,11 +114,29 @@ export class Publisher {
         if (this.stopping.signal.aborted) return;
         this.options.engine.apply(batch);
         this.queue.splice(0, batch.length);
+        if (trouble) this.options.onTrouble(undefined);
+        trouble = false;
       } catch (error) {
+        if (!trouble) this.options.onTrouble(messageOf(error));
+        trouble = true;
         this.options.log.error('operations could not be published, it will be tried again', { error });
         await this.options.clock.sleep(retryMs, this.stopping.signal).catch(() => {});
       }
     }
+  }
+
+  /**
+   * The first change after a pause goes at once; while changes keep coming, each batch costs several flushes of
+   * the disk, so that they are gathered for as long as those take. Whoever waits for all of it is not kept.
+   */
+  private async pace(): Promise<void> {
+    const delay = this.nextMs - this.options.clock.monotonicMs();
+    if (delay <= 0 || this.draining > 0) return;
+    const over = new AbortController();
+    this.hurry = () => over.abort();
+    const signal = AbortSignal.any([this.stopping.signal, over.signal]);
+    await this.options.clock.sleep(delay, signal).catch(() => {});
+    this.hurry = () => {};
   }
 
   private async prepare(batch: readonly Operation[]): Promise<void> {
@@ -114,6 +146,11 @@ export class Publisher {
       contents.length > 0 ? this.options.beforePublish(contents) : undefined,
     ]);
   }
+}
+
+/** As long again as the last batch took, within bounds. */
+function paceAfter(tookMs: number): number {
+  return Math.min(LIMITS.groupDelayMsMax, Math.max(LIMITS.groupDelayMs, 2 * tookMs));
 }
 
 /** The contents that these operations make visible to others, each once. */

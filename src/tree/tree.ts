@@ -22,7 +22,8 @@ export interface Node {
   /** Parent and visible name of the inode itself (of its first name, where it has several). */
   parent: InodeId;
   name: string;
-  /** Operation ids of the data values that a write at this name replaces. */
+  /** Operation ids of the data values that a write at this name replaces; of those that are not yet in the
+   *  document, ids that mean something to this tree only, also after a restart. */
   versions: readonly OpId[];
   /** Set when this is the losing value of a concurrent edit, shown beside the winner. */
   conflictOf?: InodeId;
@@ -88,7 +89,9 @@ export interface Tree {
     newName: string,
     flags?: { noreplace?: boolean; exchange?: boolean },
   ): { moved: Node; replaced?: Node };
-  /** Publishes content: `replaces` are the versions that the writer had opened. */
+  /** Publishes content: `replaces` are the versions that the writer had opened. A file that was deleted elsewhere
+   *  meanwhile comes back. The node's id is another when the inode was the losing value of a conflict (the write
+   *  makes it a file of its own), or is shown as another one of equal bytes. */
   setData(
     inode: InodeId,
     data: { size: number; mtime: bigint; content: string },

@@ -1,6 +1,6 @@
 import { type Clock, Emitter, LIMITS, type Log, WormholeError } from '../base/index.js';
 import type { Database } from '../store/index.js';
-import type { InodeAllocator } from './engine/allocator.js';
+import { derivedInode, type InodeAllocator } from './engine/allocator.js';
 import type { EngineClient, EngineEvents } from './engine/client.js';
 import type { Journal } from './index/journal.js';
 import type { Overlay } from './index/overlay.js';
@@ -11,6 +11,7 @@ import { rmdir, unlink } from './operations/remove.js';
 import { type RenameFlags, rename } from './operations/rename.js';
 import type { View } from './operations/view.js';
 import { Publisher } from './publisher.js';
+import { parseConflictInode } from './resolver/tables.js';
 import { listNames, lookupName, pathOf, resolvePath, viewNode } from './resolver/view.js';
 import type { Attributes, Data, Heads, InodeId, Operation, OpId, RegisterWrite } from './schema.js';
 import type { Entry, Node, Tree, TreeEvents } from './tree.js';
@@ -73,13 +74,26 @@ export class WormholeTree implements Tree {
       engine.events.on('state', (state) => this.changeState(state)),
     ];
     const beforePublish = parts.beforePublish ?? (() => Promise.resolve());
-    this.publisher = new Publisher({ engine, journal, beforePublish, clock, log, replayed });
+    this.publisher = new Publisher({
+      engine,
+      journal,
+      beforePublish,
+      clock,
+      log,
+      replayed,
+      onTrouble: (reason) => this.trouble(reason),
+    });
   }
 
   // ---- reads
 
   node(id: InodeId): Node | undefined {
-    return viewNode(this.overlay.tables, id);
+    const { tables } = this.overlay;
+    const node = viewNode(tables, id);
+    if (node !== undefined) return node;
+    // A losing value that became an inode of its own goes on under the id by which somebody may hold it.
+    const virtual = parseConflictInode(id);
+    return virtual === undefined ? undefined : viewNode(tables, derivedInode(virtual.version));
   }
 
   lookup(parent: InodeId, name: string): Node | undefined {
@@ -295,6 +309,12 @@ export class WormholeTree implements Tree {
     const shown =
       state === 'waiting' || state === 'ready' ? 'ready' : state === 'loading' ? 'loading' : 'failed';
     this.events.emit('engine', reason === undefined ? { state: shown } : { state: shown, reason });
+  }
+
+  /** Operations do not reach the document although it is there; undefined: they do again. */
+  private trouble(reason: string | undefined): void {
+    if (reason !== undefined) this.events.emit('engine', { state: 'failed', reason });
+    else if (this.engineState === 'ready') this.events.emit('engine', { state: 'ready' });
   }
 
   /** Resolves when the index shows what the document holds. @throws why that did not load */

@@ -39,9 +39,9 @@ export function setData(
       writes: [discarded, withoutTime({ ...own, d: { ...own.d, ...data } as Data })],
     };
   }
-  const opened = rowOf(view, id);
-  // Of files with equal bytes only one is shown; what was opened may have become one of the others meanwhile.
-  const inode = opened.mergedInto ?? id;
+  // What was opened may be shown as another meanwhile: one of two files with equal bytes, or a losing value that
+  // has become an inode of its own.
+  const inode = node?.id ?? id;
   const row = rowOf(view, inode);
   const before = row.registers.d.at(-1)?.value;
   if (before === undefined) throw new WormholeError('not-found', 'the file is gone');
