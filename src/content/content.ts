@@ -73,9 +73,10 @@ export interface Recovered {
  * Bytes by their hash. One gate verifies every byte that enters the store or leaves it to a reader.
  */
 export interface ContentStore {
-  /** Opens a content (its `size` is known to the caller). `key` names the owner (an inode) in staging records. */
+  /** Opens a content (its `size` is known to the caller). `key` is what comes back with staged bytes after a crash:
+   *  its first word names the owner (an inode), the rest is whatever the owner wants to know then. */
   open(key: string, content: ContentId, size: number): OpenContent;
-  /** Staged contents that an earlier process left behind, at most one a key; answered once. It may be that its
+  /** Staged contents that an earlier process left behind, at most one an owner; answered once. It may be that its
    *  publication was recorded by the owner just before the crash. */
   recovered(): Recovered[];
   /** Where to fetch from what is not here; until it is set, nothing can be fetched. */

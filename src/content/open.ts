@@ -20,7 +20,7 @@ import { Slab } from './slab.js';
 import type { StagingGround } from './staging/large-staging.js';
 import { Settlement } from './staging/settlement.js';
 import { StagedContent } from './staging/staged-content.js';
-import { wholeShape } from './staging/staged-state.js';
+import { ownerOf, wholeShape } from './staging/staged-state.js';
 import { filesOf, StagingLog } from './staging/staging-log.js';
 import { LocalContentStore, type Parts } from './store.js';
 import { Storing } from './storing.js';
@@ -155,15 +155,17 @@ async function freeName(path: string): Promise<string> {
   for (let i = 1; ; i++) if (!taken.has(`${path}.${i}`)) return `${path}.${i}`;
 }
 
-/** Takes up what was staged, the latest of each key, and removes staging files that nothing names. */
+/** Takes up what was staged, the latest of each owner, and removes staging files that nothing names. */
 function recover(parts: Parts, log: Log): Recovered[] {
   const { log: stagingLog, folder } = parts.ground;
   const latest = new Map<string, number>();
-  for (const [id, { key }] of stagingLog.left) latest.set(key, Math.max(id, latest.get(key) ?? 0));
+  for (const [id, { key }] of stagingLog.left) {
+    latest.set(ownerOf(key), Math.max(id, latest.get(ownerOf(key)) ?? 0));
+  }
   const found: Recovered[] = [];
   const needed = new Set<string>();
   for (const [id, entry] of stagingLog.left) {
-    const superseded = latest.get(entry.key) !== id;
+    const superseded = latest.get(ownerOf(entry.key)) !== id;
     const there = entry.small === undefined || isThere(parts, entry.small.content);
     const survived = superseded || !there ? undefined : stagingLog.surviving(id, entry, folder);
     if (survived === undefined) {

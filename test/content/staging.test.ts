@@ -308,12 +308,20 @@ test('what comes back after kill -9 is never older than what was published last'
   file.write(0, Buffer.from('two'));
   file.publish();
   await file.close();
-  const other = store.open('key', `c${sha256(Buffer.from('two'))}`, 3);
+  const other = store.open('key v2', `c${sha256(Buffer.from('two'))}`, 3);
   other.write(0, Buffer.from('six'));
   other.publish();
   const found = (await afterKill(t, folder)).store.recovered();
   assert.deepEqual(
-    found.map(({ content }) => String(content.read(0, 9))),
-    ['six'],
+    found.map(({ key, content }) => [key, String(content.read(0, 9))]),
+    [['key v2', 'six']],
+  );
+  other.rekey('moved v3');
+  assert.deepEqual(
+    (await afterKill(t, folder)).store
+      .recovered()
+      .map(({ key }) => key)
+      .sort(),
+    ['moved v3'],
   );
 });

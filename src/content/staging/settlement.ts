@@ -15,6 +15,12 @@ export interface SettlementOptions {
 /** Records that something staged is no longer needed. @returns what removes it, if that takes more */
 export type Action = () => (() => void) | undefined;
 
+interface Waiting {
+  owner: string;
+  record: number;
+  action: Action;
+}
+
 const RETRY_MS = 1_000;
 
 /**
@@ -24,24 +30,39 @@ const RETRY_MS = 1_000;
 export class Settlement {
   private readonly options: SettlementOptions;
   private readonly closing = new AbortController();
-  private readonly actions: { key: string; action: Action }[] = [];
+  private readonly waiting: Waiting[] = [];
+  private readonly ofOwner = new Map<string, Set<Waiting>>();
   private running: Promise<void> | undefined;
 
   constructor(options: SettlementOptions) {
     this.options = options;
   }
 
-  /** @param key whose staged bytes these are */
-  add(key: string, action: Action): void {
-    this.actions.push({ key, action });
+  /** @param owner whose staged bytes these are
+   *  @param record the number of their staging record */
+  add(owner: string, record: number, action: Action): void {
+    const waiting = { owner, record, action };
+    this.waiting.push(waiting);
+    this.enter(waiting);
     this.running ??= this.run().finally(() => {
       this.running = undefined;
     });
   }
 
-  /** True when a crash now would bring back bytes under this key, although they were published. */
-  waits(key: string): boolean {
-    return this.actions.some((waiting) => waiting.key === key);
+  /** True when a crash now would bring back bytes of this owner, although they were published. */
+  waits(owner: string): boolean {
+    return this.ofOwner.has(owner);
+  }
+
+  /** What waits belongs to another owner from now on. @returns the numbers of the staging records */
+  rename(from: string, to: string): number[] {
+    const moved = [...(this.ofOwner.get(from) ?? [])];
+    for (const waiting of moved) {
+      this.leave(waiting);
+      waiting.owner = to;
+      this.enter(waiting);
+    }
+    return moved.map(({ record }) => record);
   }
 
   /** Settles what can be settled soon; the rest comes back at the next start. */
@@ -61,7 +82,7 @@ export class Settlement {
     const { clock, log, delayMs } = this.options;
     const { signal } = this.closing;
     let pause = delayMs;
-    while (this.actions.length > 0 && !signal.aborted) {
+    while (this.waiting.length > 0 && !signal.aborted) {
       await clock.sleep(pause, signal).catch(() => {});
       if (signal.aborted) return;
       try {
@@ -76,13 +97,14 @@ export class Settlement {
 
   /** Lets go now of what waits. @throws what `durable` throws; it is tried again later */
   async settle(): Promise<void> {
-    if (this.actions.length === 0) return;
-    const count = this.actions.length;
+    const count = this.waiting.length;
+    if (count === 0) return;
     await this.options.durable();
     const later: (() => void)[] = [];
-    for (const { action } of this.actions.splice(0, count)) {
+    for (const waiting of this.waiting.splice(0, count)) {
+      this.leave(waiting);
       try {
-        const remove = action();
+        const remove = waiting.action();
         if (remove !== undefined) later.push(remove);
       } catch (error) {
         // Nothing is lost: the staged file comes back at the next start, with a content that is published.
@@ -93,5 +115,17 @@ export class Settlement {
     // Files go only after the record that they are no longer needed is safe.
     await this.options.recorded();
     for (const remove of later) remove();
+  }
+
+  private enter(waiting: Waiting): void {
+    const others = this.ofOwner.get(waiting.owner);
+    if (others === undefined) this.ofOwner.set(waiting.owner, new Set([waiting]));
+    else others.add(waiting);
+  }
+
+  private leave(waiting: Waiting): void {
+    const all = this.ofOwner.get(waiting.owner);
+    all?.delete(waiting);
+    if (all?.size === 0) this.ofOwner.delete(waiting.owner);
   }
 }

@@ -30,7 +30,7 @@ export class SmallStaging {
   private version = 0;
   private stored: { version: number; content: ContentId } | undefined;
   /** The staging record, and the version that it tells of. */
-  private record: { id: number; version: number } | undefined;
+  private recorded: { id: number; version: number } | undefined;
   /** Chunks and bytes that were new and that no publication has reported. */
   private added = { newChunks: 0, newBytes: 0 };
 
@@ -49,16 +49,16 @@ export class SmallStaging {
     this.length = bytes.length;
     if (found === undefined) return;
     this.stored = { version: 0, content: found.content };
-    this.record = { id: found.id, version: 0 };
+    this.recorded = { id: found.id, version: 0 };
   }
 
   get size(): number {
     return this.length;
   }
 
-  /** True when something is staged under a record of the log. */
-  get recorded(): boolean {
-    return this.record !== undefined;
+  /** The number of the staging record, if there is one. */
+  get record(): number | undefined {
+    return this.recorded?.id;
   }
 
   /** A view that is never changed afterwards. */
@@ -92,11 +92,11 @@ export class SmallStaging {
   /** Makes the bytes, and whose they are, survive the death of the process. @throws WormholeError `full` | `io` */
   save(key: string): Answer<void> {
     return then(this.store(), ({ version, content }) => {
-      if (this.record?.version === version || version !== this.version) return;
+      if (this.recorded?.version === version || version !== this.version) return;
       const { log } = this.tools.ground;
-      const id = this.record?.id ?? log.nextId();
+      const id = this.recorded?.id ?? log.nextId();
       log.append({ type: 'small', id, key, base: this.base, content });
-      this.record = { id, version };
+      this.recorded = { id, version };
     });
   }
 
@@ -113,14 +113,13 @@ export class SmallStaging {
 
   rekey(key: string): void {
     if (this.record === undefined) return;
-    this.tools.ground.log.append({ type: 'key', id: this.record.id, key });
+    this.tools.ground.log.append({ type: 'key', id: this.record, key });
   }
 
   /** The staging record is no longer needed. */
-  end(): void {
-    if (this.record === undefined) return;
-    this.tools.ground.log.append({ type: 'end', id: this.record.id });
-    this.record = undefined;
+  end(): undefined {
+    if (this.record !== undefined) this.tools.ground.log.append({ type: 'end', id: this.record });
+    this.recorded = undefined;
   }
 
   /** Gives its claim on memory back. */

@@ -7,7 +7,7 @@ import { PublishedContent, type Reading } from '../reading/published-content.js'
 import { LargeStaging } from './large-staging.js';
 import type { Settlement } from './settlement.js';
 import { SmallStaging, type SmallTools } from './small-staging.js';
-import { type StagedEntry, wholeShape } from './staged-state.js';
+import { ownerOf, type StagedEntry, wholeShape } from './staged-state.js';
 
 /** What open contents share. */
 export interface Workshop extends SmallTools {
@@ -119,9 +119,13 @@ export class StagedContent implements OpenContent {
   }
 
   rekey(key: string): void {
+    const { settlement, ground } = this.workshop;
+    const before = this.owner;
     this.key = key;
     this.large?.rekey(key);
     this.small?.rekey(key);
+    if (this.owner === before) return;
+    for (const id of settlement.rename(before, this.owner)) ground.log.append({ type: 'key', id, key });
   }
 
   close(discard = false): Answer<void> {
@@ -133,6 +137,10 @@ export class StagedContent implements OpenContent {
       () => this.letGo(discard),
       () => this.letGo(discard),
     );
+  }
+
+  private get owner(): string {
+    return ownerOf(this.key);
   }
 
   private writeNow(offset: number, data: Uint8Array): Answer<void> {
@@ -211,7 +219,7 @@ export class StagedContent implements OpenContent {
       // Small enough to be answered at once.
       large.truncate(0);
       large.write(0, small.bytes());
-      if (small.recorded) large.save();
+      if (small.record !== undefined) large.save();
     } catch (error) {
       large.end()();
       throw error;
@@ -224,25 +232,19 @@ export class StagedContent implements OpenContent {
   private publishSmall(small: SmallStaging): Answer<Published> {
     const { reading, settlement } = this.workshop;
     // What a crash would bring back must not be older than what its owner was told last.
-    const saved = settlement.waits(this.key) ? small.save(this.key) : undefined;
-    return then(
-      then(saved, () => small.publish()),
-      ({ published, whole }) => {
-        // What was written while the disk was slow is for the next publication.
-        if (this.small !== small || !whole) return published;
-        this.base.close();
-        this.base = new PublishedContent(published.content, published.size, reading);
-        this.small = undefined;
-        small.release();
-        if (small.recorded) {
-          settlement.add(this.key, () => {
-            small.end();
-            return undefined;
-          });
-        }
-        return published;
-      },
-    );
+    const saved = settlement.waits(this.owner) ? small.save(this.key) : undefined;
+    const publishing = then(saved, () => small.publish());
+    return then(publishing, ({ published, whole }) => {
+      // What was written while the disk was slow is for the next publication.
+      if (this.small !== small || !whole) return published;
+      this.base.close();
+      this.base = new PublishedContent(published.content, published.size, reading);
+      this.small = undefined;
+      small.release();
+      const { record } = small;
+      if (record !== undefined) settlement.add(this.owner, record, () => small.end());
+      return published;
+    });
   }
 
   private async publishLarge(large: LargeStaging): Promise<Published> {
@@ -258,11 +260,11 @@ export class StagedContent implements OpenContent {
       const result = await (large.crowded ? large.alone(work) : work());
       this.base = new PublishedContent(result.content, result.size, reading);
       const settle = large.rebase(this.base);
-      if (large.dirty) settlement.add(this.key, settle);
+      if (large.dirty) settlement.add(this.owner, large.id, settle);
       else {
         this.large = undefined;
         large.close();
-        settlement.add(this.key, () => large.end());
+        settlement.add(this.owner, large.id, () => large.end());
       }
       return result;
     } catch (error) {

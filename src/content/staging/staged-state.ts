@@ -62,6 +62,12 @@ export type StagingRecord =
   | { type: 'durable'; id: number }
   | { type: 'end'; id: number };
 
+/** The first word of a key: of all that is staged for one owner only the latest comes back. */
+export function ownerOf(key: string): string {
+  const space = key.indexOf(' ');
+  return space < 0 ? key : key.slice(0, space);
+}
+
 /** One staged file as the log tells it. */
 export interface StagedEntry {
   key: string;
