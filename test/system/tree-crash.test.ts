@@ -49,7 +49,7 @@ async function live(folder: string, mode: string, done: number, killAfterMs: num
       continue;
     }
     count = operationsIn(said.state, count);
-    if (--states === 0) started.stdin.write(`${count}\n`);
+    if (--states === 0 && mode !== 'check') started.stdin.write(`${count}\n`);
   }
   if (started.exitCode === null && started.signalCode === null) await once(started, 'exit');
   clearTimeout(timer);
