@@ -60,7 +60,7 @@ const CACHE_BYTES_DEFAULT = 20_000_000_000;
 export async function openContentStore(options: ContentStoreOptions): Promise<ContentStore> {
   const { folder, log } = options;
   const staging = join(folder, 'staging');
-  mkdirSync(staging, { recursive: true });
+  mkdirSync(staging, { recursive: true, mode: 0o700 });
   const folders = chunkFolders(folder);
   await prepareChunkFolders(folders);
   const chunkLog = await openLog(join(folder, 'content-log'), log);

@@ -41,6 +41,7 @@ export class Storing {
       const bytes = await this.chunks.get(id);
       if (bytes === undefined) return false;
       if (bytes.length > LIMITS.smallFileBytesMax) await this.files.harden(id);
+      else await this.chunks.add(bytes, () => false).stored;
       this.evictable.release(id);
       return true;
     } finally {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { cpSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { sha256 } from '../../src/base/index.js';
@@ -15,6 +15,8 @@ async function readAll(store: LocalContentStore, chunks: Buffer[]): Promise<void
     assert.equal(Buffer.compare(await file.read(0, bytes.length), bytes), 0);
     await file.close();
   }
+  // Readers do not wait for the disk, what is asserted afterwards does.
+  await store['parts'].writeBehind.idle();
 }
 
 function chunksFor(source: MapSource, count: number, size: number, seed: number): Buffer[] {
@@ -105,4 +107,21 @@ test('wrong bytes are refused at the door', async (t) => {
     await assert.rejects(store.put('ab'.repeat(32), randomBytesOf(100, 1), { keep }), { code: 'corrupt' });
   }
   assert.equal(store.has('ab'.repeat(32)), false);
+});
+
+test('what was only cached is durable as soon as it is written here, or kept', async (t) => {
+  const folder = temporaryFolder(t);
+  const source = new MapSource();
+  const { store } = await openStore(t, folder, { source, limits: LIMITS });
+  const [written, kept] = chunksFor(source, 2, 3 * KiB, 2) as [Buffer, Buffer];
+  await readAll(store, [written, kept]);
+  const file = store.open('w', '', 0);
+  file.write(0, written);
+  file.publish();
+  await store.keep(sha256(kept));
+  await store.flush();
+  const copy = temporaryFolder(t);
+  cpSync(folder, copy, { recursive: true });
+  const { store: later } = await openStore(t, copy);
+  assert.deepEqual(presences(later, [written, kept]), ['here', 'here']);
 });

@@ -41,6 +41,9 @@ export class Evictable {
   private readonly removals = new Map<ChunkId, Promise<void>>();
   private readonly touched = new Set<ChunkId>();
   private uses = 0;
+  /** Chunks that became ones to keep, and how many of these are so for good. */
+  private released = 0;
+  private releasedFlushed = 0;
 
   constructor(options: EvictableOptions) {
     this.rows = new Overlay(options.database, TABLE);
@@ -65,6 +68,11 @@ export class Evictable {
 
   has(id: ChunkId): boolean {
     return this.lru.has(id) || this.pins.get(id)?.length !== undefined;
+  }
+
+  /** True when the chunk is one to keep, and nothing is going on that may say otherwise. */
+  isKept(id: ChunkId): boolean {
+    return !this.lru.has(id) && !this.pins.has(id);
   }
 
   /** True when a chunk of this length can be cached at all. */
@@ -97,6 +105,7 @@ export class Evictable {
     } else if (!this.lru.delete(id)) return;
     this.touched.delete(id);
     this.rows.remove(id);
+    this.released++;
   }
 
   /** Keeps a chunk from being evicted until `unpin`; resolves when no removal of it is under way. */
@@ -135,8 +144,12 @@ export class Evictable {
     await this.rows.commit();
   }
 
+  /** Makes survive a power cut what was said to stay. */
   async flush(): Promise<void> {
+    const { released } = this;
+    if (released === this.releasedFlushed) return;
     await this.rows.flush();
+    this.releasedFlushed = Math.max(this.releasedFlushed, released);
   }
 
   /** Resolves when what was being removed is removed. */

@@ -21,7 +21,7 @@ export interface Chunks {
   remove(id: ChunkId): Answer<void>;
   /** Takes a damaged chunk out of reading, so that it is absent, and keeps its bytes for people to look at. */
   setAside(id: ChunkId): Answer<void>;
-  /** Makes what was put durably, and every removal, survive a power cut. @throws WormholeError `full` | `io` */
+  /** Makes what was put durably survive a power cut. @throws WormholeError `full` | `io` */
   flush(): Promise<void>;
 }
 

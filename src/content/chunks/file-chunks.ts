@@ -31,6 +31,8 @@ const renameFile = promisify(rename);
 const unlinkFile = promisify(unlink);
 const linkFile = promisify(link);
 
+const FOLDER = { recursive: true, mode: 0o700 } as const;
+
 /** Folders of one store: `chunks/ab/cdef…`, what is being written, and what was found damaged. */
 export interface ChunkFolders {
   chunks: string;
@@ -49,9 +51,9 @@ export function chunkFolders(folder: string): ChunkFolders {
 /** Makes the folders where they are missing and clears away what a crash left half written. */
 export async function prepareChunkFolders(folders: ChunkFolders): Promise<void> {
   rmSync(folders.temporary, { recursive: true, force: true });
-  for (const folder of [folders.temporary, folders.damaged]) mkdirSync(folder, { recursive: true });
+  for (const folder of [folders.temporary, folders.damaged]) mkdirSync(folder, FOLDER);
   for (let i = 0; i < 256; i++) {
-    mkdirSync(join(folders.chunks, i.toString(16).padStart(2, '0')), { recursive: true });
+    mkdirSync(join(folders.chunks, i.toString(16).padStart(2, '0')), FOLDER);
   }
   await syncDirectory(folders.chunks);
   await syncDirectory(dirname(folders.chunks));
@@ -68,6 +70,7 @@ export class FileChunks implements Chunks {
   private written = 0;
   /** Folders with names that a power cut would take. */
   private readonly unsynced = new Set<string>();
+  /** Durable chunks on their way. */
   private readonly puts = new Set<Promise<void>>();
   private syncing: Promise<unknown> | undefined;
 
@@ -110,9 +113,11 @@ export class FileChunks implements Chunks {
     const put = this.store(id, bytes, options.durable).catch((error) => {
       throw diskError(error, 'storing a chunk');
     });
-    this.puts.add(put);
-    const done = () => this.puts.delete(put);
-    put.then(done, done);
+    if (options.durable) {
+      this.puts.add(put);
+      const done = () => this.puts.delete(put);
+      put.then(done, done);
+    }
     return put;
   }
 

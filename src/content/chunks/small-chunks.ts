@@ -16,9 +16,6 @@ export class SmallChunks implements Chunks {
   private readonly log: RecordLog;
   private readonly rows: Overlay;
   private readonly damaged: Overlay;
-  /** Changes that no record of the log holds, and how many of them are in the database for sure. */
-  private unlogged = 0;
-  private unloggedMoved = 0;
   private readonly warn: (error: unknown) => void;
 
   constructor(options: { database: Database; log: RecordLog; warn: (error: unknown) => void }) {
@@ -47,10 +44,8 @@ export class SmallChunks implements Chunks {
   }
 
   put(id: ChunkId, bytes: Uint8Array, options: { durable: boolean }): Answer<void> {
-    if (options.durable) {
-      // A record is the bytes alone: what they are named follows from them.
-      this.log.append(bytes);
-    } else this.unlogged++;
+    // A record is the bytes alone: what they are named follows from them.
+    if (options.durable) this.log.append(bytes);
     this.rows.put(id, bytes);
     // Writers wait only when the database falls far behind.
     if (this.rows.waitingBytes > LIMITS.smallPendingBytesMax) return this.rows.commit();
@@ -61,7 +56,6 @@ export class SmallChunks implements Chunks {
 
   remove(id: ChunkId): void {
     this.rows.remove(id);
-    this.unlogged++;
   }
 
   setAside(id: ChunkId): void {
@@ -74,15 +68,13 @@ export class SmallChunks implements Chunks {
   /** Moves everything appended so far to the database and lets go of its records. */
   async move(): Promise<void> {
     const upTo = this.log.next;
-    const { unlogged } = this;
     await this.damaged.commit();
     await this.rows.flush();
-    this.unloggedMoved = Math.max(this.unloggedMoved, unlogged);
     if (this.log.first < upTo) await this.log.dropBefore(upTo);
   }
 
-  async flush(): Promise<void> {
-    if (this.unlogged > this.unloggedMoved) await this.move();
-    else await this.log.sync();
+  /** What is no longer in the log is in the database, where whatever is committed is durable. */
+  flush(): Promise<void> {
+    return this.log.sync();
   }
 }

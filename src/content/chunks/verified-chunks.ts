@@ -68,15 +68,18 @@ export class VerifiedChunks implements Chunks {
     return this.store(verified.id, verified.bytes, options, this.chunks.has(verified.id));
   }
 
-  /** Stores a small chunk under the id that its bytes hash to here and now. */
-  add(bytes: Uint8Array): { id: ChunkId; isNew: boolean; stored: Answer<void> } {
+  /** Stores a small chunk durably under the id that its bytes hash to here and now.
+   *  @param isDurable whether what lies here under an id was put durably */
+  add(
+    bytes: Uint8Array,
+    isDurable: (id: ChunkId) => boolean,
+  ): { id: ChunkId; isNew: boolean; stored: Answer<void> } {
     const id = sha256(bytes);
-    // What lies here under this id may have rotted; equal bytes are the only ones that need not be written.
     const present = this.chunks.get(id, bytes.length);
-    if (present !== undefined && !(present instanceof Promise) && Buffer.compare(present, bytes) === 0) {
-      return { id, isNew: false, stored: undefined };
-    }
-    return { id, isNew: true, stored: this.store(id, bytes, { durable: true }, present !== undefined) };
+    // What lies here may have rotted; equal bytes are the only ones that need not be written.
+    const same = present instanceof Uint8Array && Buffer.compare(present, bytes) === 0;
+    if (same && isDurable(id)) return { id, isNew: false, stored: undefined };
+    return { id, isNew: !same, stored: this.store(id, bytes, { durable: true }, present !== undefined) };
   }
 
   /** True when the chunk was here and rotten, and has not been replaced yet. */

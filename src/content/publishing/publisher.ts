@@ -92,9 +92,9 @@ export class Publisher {
     let { newChunks, newBytes } = result;
     counter.add(newChunks, newBytes);
     for (const { id, bytes } of result.small) {
-      evictable.release(id);
-      const added = chunks.add(bytes);
+      const added = chunks.add(bytes, (present) => evictable.isKept(present));
       await added.stored;
+      evictable.release(id);
       if (added.isNew) newChunks++;
       if (added.isNew) newBytes += bytes.length;
     }

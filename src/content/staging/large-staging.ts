@@ -259,6 +259,7 @@ export class LargeStaging {
       await Promise.all([...this.files.values(), ...this.retired.values()].map((file) => file.sync()));
       log.append({ type: 'durable', id: this.id });
       await log.sync();
+      this.rest();
     } catch (error) {
       this.unhardened();
       throw error;

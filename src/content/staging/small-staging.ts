@@ -135,7 +135,7 @@ export class SmallStaging {
     const { chunks, evictable, memory, ground } = this.tools;
     const bytes = this.bytes();
     // write() took the bytes while there was room: what was held back for them is theirs now.
-    const { id, isNew, stored } = ground.space.insist(() => chunks.add(bytes));
+    const { id, isNew, stored } = ground.space.insist(() => chunks.add(bytes, (id) => evictable.isKept(id)));
     evictable.release(id);
     memory.set(id, bytes);
     if (isNew) {
