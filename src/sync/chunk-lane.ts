@@ -6,7 +6,7 @@ import { type ChunkAnswer, MESSAGES, packHashes, parseChunkAnswer } from './wire
 const REQUESTS_PER_PEER = 4;
 const IDS_PER_REQUEST = 64;
 /** A peer that is alive (its link's heartbeats say) may be slow; the fetcher asks others long before. */
-const REQUEST_TIMEOUT_MS = 120_000;
+const REQUEST_TIMEOUT_MS = 60_000;
 
 /** One chunk that is asked of one peer. */
 export interface Attempt {
