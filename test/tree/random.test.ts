@@ -154,3 +154,38 @@ for (const seed of [1, 2]) {
       assert.ok(a.tree.counts().files > 0, 'the test did nothing');
     }));
 }
+
+test('operations while the peers talk: both end equal, and what is held in memory is what is stored', () =>
+  withTrees(async (folder, open) => {
+    const players = [
+      new Player('a', await open(`${folder}/a`, 'a'), 77),
+      new Player('b', await open(`${folder}/b`, 'b'), 78),
+    ] as const;
+    const [a, b] = [players[0].tree, players[1].tree];
+    await a.commit();
+    await exchange(a, b);
+    let done = false;
+    const talking = (async () => {
+      while (!done) {
+        await exchange(a, b);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    })();
+    for (let n = 0; n < 400; n++) {
+      for (const player of players) player.act();
+      if (n % 5 === 0) await new Promise((resolve) => setTimeout(resolve, n % 3));
+    }
+    done = true;
+    await talking;
+    await Promise.all([a.commit(), b.commit()]);
+    await exchange(a, b);
+    await Promise.all([a.commit(), b.commit()]);
+    const shown = lines(a);
+    assert.deepEqual(lines(b), shown);
+    assert.deepEqual(b.counts(), a.counts());
+    const counts = a.counts();
+    await a.close();
+    const again = await open(`${folder}/a`, 'a');
+    assert.deepEqual(lines(again), shown);
+    assert.deepEqual(again.counts(), counts);
+  }));
