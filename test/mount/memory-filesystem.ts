@@ -437,7 +437,7 @@ function isWithin(folder: MemoryInode, ancestor: MemoryInode): boolean {
 }
 
 function dropSetIds(inode: MemoryInode): void {
-  if ((inode.mode & TYPE_MASK) !== FILE) return;
+  if (isDirectory(inode)) return;
   inode.mode &= ~0o4000;
   if ((inode.mode & 0o010) !== 0) inode.mode &= ~0o2000;
 }

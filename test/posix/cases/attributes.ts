@@ -105,14 +105,18 @@ export const attributeCases: PosixCase[] = [
     },
   },
   {
-    name: 'chown takes set-user-id away',
-    needs: ['root'],
+    name: 'chown takes set-user-id away, of all but folders',
+    needs: ['root', 'python3'],
     run(folder) {
-      const path = join(folder, 'f');
-      fs.writeFileSync(path, 'x');
-      fs.chmodSync(path, 0o6755);
-      fs.chownSync(path, 1234, 4321);
-      assert.equal(fs.statSync(path).mode & 0o7777, 0o755);
+      fs.writeFileSync(join(folder, 'file'), 'x');
+      fs.mkdirSync(join(folder, 'folder'));
+      python('import os, sys; os.mkfifo(sys.argv[1])', join(folder, 'fifo'));
+      for (const name of ['file', 'fifo', 'folder']) {
+        fs.chmodSync(join(folder, name), 0o6755);
+        fs.chownSync(join(folder, name), 1234, 4321);
+        const expected = name === 'folder' ? 0o6755 : 0o755;
+        assert.equal(fs.statSync(join(folder, name)).mode & 0o7777, expected, name);
+      }
     },
   },
   {
