@@ -252,9 +252,12 @@ describe('accidents', { skip: cannotMount() ?? false }, () => {
 
   test('who waits for a stopped process goes free when that is killed', () =>
     withServed(async ({ child, mountPoint }) => {
-      fs.writeFileSync(join(mountPoint, 'f'), 'x');
+      // Not in the mount point itself: once the mount is gone, that is a plain folder to write to.
+      fs.mkdirSync(join(mountPoint, 'd'));
       child.kill('SIGSTOP');
-      const waiting = spawn('sh', ['-c', 'ls "$1/none"; echo x > "$1/g"', 'sh', mountPoint], { cwd: '/' });
+      const waiting = spawn('sh', ['-c', 'ls "$1/d/none"; echo x > "$1/d/g"', 'sh', mountPoint], {
+        cwd: '/',
+      });
       const exited = once(waiting, 'exit');
       await delay(500);
       assert.equal(waiting.exitCode, null, 'it should be waiting');
