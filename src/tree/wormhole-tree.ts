@@ -1,12 +1,13 @@
 import { type Clock, Emitter, LIMITS, type Log, WormholeError } from '../base/index.js';
-import type { Database } from '../store/index.js';
+import type { Database, UnflushedSession } from '../store/index.js';
 import { derivedInode, type InodeAllocator } from './engine/allocator.js';
 import type { EngineClient, EngineEvents } from './engine/client.js';
+import { contentsOf } from './index/contents.js';
 import type { Journal } from './index/journal.js';
 import type { Overlay } from './index/overlay.js';
 import { type AttributeChange, setAttributes, setData } from './operations/change.js';
 import { create, link } from './operations/create.js';
-import { isProvisional, operationOf } from './operations/patch.js';
+import { seenBy, withRealIds } from './operations/real-ids.js';
 import { rmdir, unlink } from './operations/remove.js';
 import { type RenameFlags, rename } from './operations/rename.js';
 import type { View } from './operations/view.js';
@@ -18,6 +19,8 @@ import type { Entry, Node, Tree, TreeEvents } from './tree.js';
 
 export interface TreeParts {
   database: Database;
+  /** The database's commits are not flushed before it ends. */
+  session: UnflushedSession;
   journal: Journal;
   overlay: Overlay;
   engine: EngineClient;
@@ -33,6 +36,7 @@ export class WormholeTree implements Tree {
   readonly events = new Emitter<TreeEvents>();
   readonly sync: Tree['sync'];
   private readonly database: Database;
+  private readonly session: UnflushedSession;
   private readonly journal: Journal;
   private readonly overlay: Overlay;
   private readonly engine: EngineClient;
@@ -48,6 +52,7 @@ export class WormholeTree implements Tree {
   constructor(parts: TreeParts) {
     const { database, journal, overlay, engine, allocator, clock, log, replayed } = parts;
     this.database = database;
+    this.session = parts.session;
     this.journal = journal;
     this.overlay = overlay;
     this.engine = engine;
@@ -118,19 +123,7 @@ export class WormholeTree implements Tree {
   }
 
   contents(after: InodeId | undefined, limit: number): ReturnType<Tree['contents']> {
-    const found: ReturnType<Tree['contents']> = [];
-    for (const { inode, row } of this.overlay.rows(after)) {
-      if (!row.alive) continue;
-      const seen = new Set<string>();
-      for (const { value } of row.registers.d) {
-        if (value.kind !== 'file' || value.content === '' || seen.has(value.content)) continue;
-        seen.add(value.content);
-        found.push({ inode, content: value.content, size: value.size });
-      }
-      // All values of one inode stay on one page, since a page is resumed after an inode.
-      if (found.length >= limit) break;
-    }
-    return found;
+    return contentsOf(this.overlay.rows(after), limit);
   }
 
   // ---- operations
@@ -248,39 +241,15 @@ export class WormholeTree implements Tree {
 
   /** From here on the operation has happened: it is journaled, then shown, then handed on. */
   private commitWrites(writes: RegisterWrite[], removes = false): void {
-    let seen = this.overlay.echoed;
-    for (const write of writes) {
-      for (const id of [...(write.replaces ?? []), ...(write.x?.saw ?? [])]) {
-        if (isProvisional(id)) seen = Math.min(seen, operationOf(id) - 1);
-      }
-    }
     const operation: Operation = {
       seq: this.journal.next,
-      seen,
+      seen: seenBy(writes, this.overlay.echoed),
       time: this.view.time,
-      writes: writes.map((write) => this.withRealIds(write)),
+      writes: writes.map((write) => withRealIds(write, (inode) => this.overlay.seenBefore(inode))),
     };
     this.journal.append(operation, removes);
     this.overlay.apply(operation);
     this.publisher.add(operation);
-  }
-
-  /** Provisional ids mean nothing to the engine, which knows this pod's own values itself; what they stand in
-   *  place of was seen all the same. */
-  private withRealIds(write: RegisterWrite): RegisterWrite {
-    const { inode, replaces, x } = write;
-    if (x === undefined && !replaces?.some(isProvisional)) return write;
-    const real = { ...write };
-    const named = replaces?.filter((id) => !isProvisional(id));
-    if (named !== undefined) real.replaces = named;
-    if (x !== undefined) {
-      const saw = x.saw.filter((id) => !isProvisional(id));
-      const before = [...this.overlay.seenBefore(inode)];
-      real.x = { saw: [...new Set([...saw, ...before])] };
-      // What was shown beside and became an inode of its own is seen, but is not what is removed here.
-      if (before.length > 0) real.replaces = named ?? saw;
-    }
-    return real;
   }
 
   private nodeAfter(inode: InodeId): Node {
@@ -334,5 +303,6 @@ export class WormholeTree implements Tree {
     for (const stop of this.stopListening) stop();
     await this.journal.close();
     await this.database.close();
+    this.session.end();
   }
 }

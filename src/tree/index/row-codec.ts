@@ -112,7 +112,7 @@ export function decodeRow(bytes: Uint8Array, { actors, ids }: RowNames): Row {
     subfolders,
     links,
     names,
-    ctime: BigInt(ctime) + (registers.d.at(-1)?.value.mtime ?? 0n),
+    ctime: BigInt.asIntN(64, BigInt(ctime) + (registers.d.at(-1)?.value.mtime ?? 0n)),
     mtime: BigInt(mtime),
   };
 }
