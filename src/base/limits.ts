@@ -9,6 +9,8 @@ export const LIMITS = {
   xattrTotalBytesMax: 65_536,
   /** One frame on a link, before anything of it is parsed: the largest chunk and what surrounds it. */
   frameBytesMax: 4 * 1024 * 1024 + 64 * 1024,
+  /** A file, holes included: lengths in manifests have 48 bits. */
+  fileBytesMax: 2 ** 46,
   /** A file up to this size is one chunk, and is staged in memory. */
   smallFileBytesMax: 64 * 1024,
   /** Addresses that a pod tells the other members. */
@@ -34,6 +36,8 @@ export const LIMITS = {
   changeLogChangesMax: 5_000,
   /** Local operations wait so long for others to join their group. */
   groupDelayMs: 5,
+  /** While changes keep coming and the disk is slow, they are gathered for up to so long. */
+  groupDelayMsMax: 50,
   groupOperationsMax: 256,
   /** From so many local operations that wait for the document on, whoever makes them is asked to wait. */
   pendingOperationsHigh: 10_000,

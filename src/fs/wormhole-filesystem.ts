@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import { type Clock, LIMITS, type Log, type PodId, WormholeError } from '../base/index.js';
+import { type Clock, LIMITS, type Log, messageOf, type PodId, WormholeError } from '../base/index.js';
 import type { ContentStore, OpenContent, Recovered } from '../content/index.js';
 import { type Attributes, type Entry, type InodeId, isOfPod, type Node, type Tree } from '../tree/index.js';
 import { orElse, then } from './answer.js';
@@ -70,6 +70,7 @@ class TreeFileSystem implements WormholeFileSystem {
   /** Open files without a name, by local id. */
   private readonly orphans = new Map<InodeId, OpenFile>();
   private readonly stopListening: () => void;
+  private readonly recovering: Promise<void>;
   private nextHandle = 1;
 
   constructor(options: FileSystemOptions) {
@@ -86,7 +87,9 @@ class TreeFileSystem implements WormholeFileSystem {
       moved: (from, to) => this.ids.replaced(this.ids.local(from), to),
     });
     this.stopListening = this.tree.events.on('changed', (change) => this.remoteChange(change));
-    this.recover();
+    this.recovering = this.recover().catch((error) =>
+      this.options.log.error('staged bytes wait for the next start', { reason: messageOf(error) }),
+    );
   }
 
   // ---- names
@@ -211,7 +214,7 @@ class TreeFileSystem implements WormholeFileSystem {
     const file = this.fileOf(inode, handle);
     const attributes: AttributeChange = {};
     if (change.mode !== undefined) attributes.mode = change.mode & 0o7777;
-    else if (change.killSuidgid === true && node.kind === 'file' && (node.mode & SET_ID_BITS) !== 0) {
+    else if (change.killSuidgid === true && node.kind !== 'directory' && (node.mode & SET_ID_BITS) !== 0) {
       attributes.mode = withoutSetIds(node.mode);
     }
     if (change.uid !== undefined) attributes.uid = change.uid;
@@ -249,6 +252,7 @@ class TreeFileSystem implements WormholeFileSystem {
   }
 
   private cut(file: OpenFile, size: number): Answer<void> {
+    checkSize(size);
     if (file.content.size === size && !file.content.dirty) {
       // POSIX marks the times even when nothing is cut; the content stays as it is.
       this.changeAttributes(file.inode, { mtime: this.clock.wallNs() });
@@ -309,6 +313,7 @@ class TreeFileSystem implements WormholeFileSystem {
   ): Answer<number> {
     const { file, flags } = this.handle(handle);
     const at = flags.append ? file.content.size : offset;
+    checkSize(at + data.length);
     return then(file.content.write(at, data), () => {
       this.files.touched(file);
       if (options?.killSuidgid === true) this.dropSetIds(file);
@@ -356,8 +361,9 @@ class TreeFileSystem implements WormholeFileSystem {
     return this.files.unpublished();
   }
 
-  publishAll(signal?: AbortSignal): Promise<void> {
-    return this.files.publishAll(signal);
+  async publishAll(signal?: AbortSignal): Promise<void> {
+    await this.recovering;
+    await this.files.publishAll(signal);
   }
 
   failure(): string | undefined {
@@ -473,17 +479,13 @@ class TreeFileSystem implements WormholeFileSystem {
 
   /**
    * Takes up what an earlier process staged. While the index is being built anew inodes may be missing from it;
-   * only when the engine is ready, those that are still missing were deleted before their writer could close.
+   * only once the document is there, those that still are were deleted before their writer could close.
    */
-  private recover(): void {
-    let waiting = this.options.content.recovered().filter((found) => !this.adopt(found));
+  private async recover(): Promise<void> {
+    const waiting = this.options.content.recovered().filter((found) => !this.adopt(found));
     if (waiting.length === 0) return;
-    const stop = this.tree.events.on('engine', ({ state }) => {
-      if (state !== 'ready') return;
-      stop();
-      waiting = waiting.filter((found) => !this.adopt(found));
-      for (const { key, content } of waiting) this.discard(key, content);
-    });
+    await this.tree.commit();
+    for (const found of waiting) if (!this.adopt(found)) this.discard(found.key, found.content);
   }
 
   /** False when its inode is not in the tree. */
@@ -508,6 +510,11 @@ class TreeFileSystem implements WormholeFileSystem {
       this.options.log.error('dropping staged bytes failed', { inode: key, error }),
     );
   }
+}
+
+/** @throws WormholeError `too-large` */
+function checkSize(size: number): void {
+  if (size > LIMITS.fileBytesMax) throw new WormholeError('too-large', 'a file may have 64 TiB');
 }
 
 /** Set-group-id without group execution means mandatory locking and stays, as in chown(2). */

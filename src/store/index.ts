@@ -6,3 +6,4 @@ export { openRecordLog, type RecordLogOptions, systemLogDisk } from './open-reco
 export type * from './record-log.js';
 export { openStore, type Store } from './store.js';
 export { lockFile, type StoreLock } from './store-lock.js';
+export { beginUnflushed, markUnflushed, type UnflushedSession } from './unflushed.js';

@@ -11,6 +11,9 @@ export interface DatabaseOptions {
   /** Address space that is set aside for the file, in bytes: no disk, no memory, and no limit, but growing past
    *  it while other threads read is not something LMDB does safely. */
   mapBytes?: number;
+  /** False leaves commits to the kernel's own pace, for data that can be built again: see `beginUnflushed`. All
+   *  threads of a process must say the same. */
+  flushed?: boolean;
 }
 
 /** One TiB: far above any index, and a hundred databases of one process still fit into 47 bits of address space. */
@@ -45,6 +48,7 @@ function openRoot(path: string, options: DatabaseOptions): Root {
     // LMDB's own commit: pages, fdatasync, then the page that makes them count. Whatever a reader can see is
     // on the disk. (lmdb's default trades this for a recovery that trusts the page cache of the same boot.)
     overlappingSync: false,
+    noSync: options.flushed === false,
     // Each call of `write` is a batch of its own making; lmdb's automatic ones drop a promise when they fail.
     eventTurnBatching: false,
     permissionsMode: fileMode, // known to lmdb, but not to its types

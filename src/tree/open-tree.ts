@@ -2,7 +2,13 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, type Log, type PodId, type Random, WormholeError } from '../base/index.js';
-import { type Database, openDatabase } from '../store/index.js';
+import {
+  beginUnflushed,
+  type Database,
+  markUnflushed,
+  openDatabase,
+  type UnflushedSession,
+} from '../store/index.js';
 import { bucketPrefix, InodeAllocator } from './engine/allocator.js';
 import type { StartEngine } from './engine/client.js';
 import { startEngine } from './engine/start.js';
@@ -42,9 +48,10 @@ export async function openTree(options: TreeOptions): Promise<Tree> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const [documentFolder, indexFolder] = [join(folder, 'document'), join(folder, 'index')];
   const hadDocument = existsSync(documentFolder);
-  const database = await openIndex(indexFolder, log);
+  const { database, session } = await openIndex(indexFolder, log);
   const { journal, condition } = await openJournal(join(folder, 'journal')).catch(async (error) => {
     await database.close();
+    session.end();
     throw error;
   });
   if (condition.damagedAt !== undefined) {
@@ -71,7 +78,16 @@ export async function openTree(options: TreeOptions): Promise<Tree> {
     log: log.part('engine'),
   });
   const allocator = new InodeAllocator(bucketPrefix(podId, random));
-  const tree = new WormholeTree({ ...options, database, journal, overlay, engine, allocator, replayed });
+  const tree = new WormholeTree({
+    ...options,
+    database,
+    session,
+    journal,
+    overlay,
+    engine,
+    allocator,
+    replayed,
+  });
   // Without an index the tree would look empty until the document has loaded: better to wait.
   if (hadDocument && !overlay.hasIndex) await tree.loaded().catch((error) => closeAndThrow(tree, error));
   return tree;
@@ -82,15 +98,29 @@ async function closeAndThrow(tree: Tree, error: unknown): Promise<never> {
   throw error;
 }
 
-/** The index follows from the document: one that is damaged is set aside, and built anew. */
-async function openIndex(folder: string, log: Log): Promise<Database> {
+/**
+ * The index follows from the document: one that is damaged, or that a power cut may have torn, is built anew. So
+ * its commits are not flushed, which would cost more than all the rest of a change.
+ */
+async function openIndex(
+  folder: string,
+  log: Log,
+): Promise<{ database: Database; session: UnflushedSession }> {
+  const session = beginUnflushed(folder, () =>
+    log.warn('the index of the tree may be torn and is built again'),
+  );
+  const open = () => {
+    const database = openDatabase(folder, { flushed: false });
+    markUnflushed(folder);
+    return { database, session };
+  };
   try {
-    return openDatabase(folder);
+    return open();
   } catch (error) {
     if (!(error instanceof WormholeError) || error.code !== 'corrupt') throw error;
     log.error('the index of the tree is damaged and is built again', { error });
     await rm(`${folder}.damaged`, { recursive: true, force: true });
     await rename(folder, `${folder}.damaged`);
-    return openDatabase(folder);
+    return open();
   }
 }

@@ -1,4 +1,4 @@
-import { type Clock, type Log, messageOf, WormholeError } from '../base/index.js';
+import { type Clock, LIMITS, type Log, messageOf, WormholeError } from '../base/index.js';
 import type { EngineClient } from './engine/client.js';
 import type { Journal } from './index/journal.js';
 import type { Operation } from './schema.js';
@@ -108,12 +108,15 @@ export class Publisher {
   private async run(): Promise<void> {
     let trouble = false;
     while (this.queue.length > 0 && !this.stopping.signal.aborted) {
+      await this.pace();
       const batch = [...this.queue];
+      const startedMs = this.options.clock.monotonicMs();
       try {
         await Promise.race([this.prepare(batch), this.stopped]);
         if (this.stopping.signal.aborted) return;
         this.options.engine.apply(batch);
         this.queue.splice(0, batch.length);
+        this.nextMs = startedMs + paceAfter(this.options.clock.monotonicMs() - startedMs);
         if (trouble) this.options.onTrouble(undefined);
         trouble = false;
       } catch (error) {

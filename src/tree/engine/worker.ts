@@ -175,7 +175,7 @@ function forwardEvents(events: Emitter<EngineEvents>, port: MessagePort): void {
 
 async function main(port: MessagePort, settings: ThreadSettings): Promise<void> {
   const log = forwardingLog(port);
-  const database = openDatabase(settings.database);
+  const database = openDatabase(settings.database, { flushed: false });
   const events = new Emitter<EngineEvents>();
   forwardEvents(events, port);
   const engine = await Engine.open({

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { beginUnflushed, markUnflushed, openDatabase } from '../../src/store/index.js';
+
+let folder: string;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'wormhole-unflushed-'));
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+/** Fills a database as a process would that dies before it closes it. */
+async function leaveUnclosed(path: string): Promise<void> {
+  beginUnflushed(path, () => assert.fail('nothing to remove'));
+  const database = openDatabase(path, { flushed: false });
+  markUnflushed(path);
+  database.writeNow((batch) => batch.table('t').put('key', Buffer.from('value')));
+  await database.close();
+}
+
+function reopen(path: string): { removed: boolean; value: string | undefined; end: () => Promise<void> } {
+  let removed = false;
+  const session = beginUnflushed(path, () => {
+    removed = true;
+  });
+  const database = openDatabase(path, { flushed: false });
+  const value = database.table('t').get('key');
+  const end = async () => {
+    await database.close();
+    session.end();
+  };
+  return { removed, value: value === undefined ? undefined : Buffer.from(value).toString(), end };
+}
+
+test('after the death of the process alone, all is there', async () => {
+  const path = join(folder, 'died');
+  await leaveUnclosed(path);
+  const again = reopen(path);
+  assert.deepEqual([again.removed, again.value], [false, 'value']);
+  await again.end();
+});
+
+test('after a start of the system without a close before, it is thrown away', async () => {
+  const path = join(folder, 'rebooted');
+  await leaveUnclosed(path);
+  const mark = `${path}.session`;
+  const there = JSON.parse(readFileSync(mark, 'utf8'));
+  writeFileSync(mark, JSON.stringify({ ...there, boot: 'another' }));
+  const again = reopen(path);
+  assert.deepEqual([again.removed, again.value], [true, undefined]);
+  await again.end();
+});
+
+test('a copy of one that was in use is thrown away', async () => {
+  const path = join(folder, 'used');
+  await leaveUnclosed(path);
+  const copy = join(folder, 'copy');
+  cpSync(path, copy, { recursive: true });
+  cpSync(`${path}.session`, `${copy}.session`);
+  const again = reopen(copy);
+  assert.equal(again.removed, true);
+  await again.end();
+});
+
+test('one that was closed whole is good anywhere', async () => {
+  const path = join(folder, 'closed');
+  await leaveUnclosed(path);
+  await reopen(path).end();
+  assert.equal(existsSync(`${path}.session`), false);
+  const copy = join(folder, 'moved');
+  cpSync(path, copy, { recursive: true });
+  const again = reopen(copy);
+  assert.deepEqual([again.removed, again.value], [false, 'value']);
+  await again.end();
+});
