@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { checkTree } from '../../../src/tree/resolver/check.js';
 import { resolve } from '../../../src/tree/resolver/resolve.js';
 import type { Counts, Dentry, Effects, Row } from '../../../src/tree/resolver/tables.js';
 import { parseConflictInode } from '../../../src/tree/resolver/tables.js';
 import { viewNode } from '../../../src/tree/resolver/view.js';
 import { type InodeId, LOST_FOUND, type Registers, ROOT } from '../../../src/tree/schema.js';
 import type { Node } from '../../../src/tree/tree.js';
+import { checkTree } from './check.js';
 import { MemoryTables } from './memory-tables.js';
 
 /** All that shows: path → what is there. Times are this machine's own and left out. */

@@ -1,8 +1,8 @@
-import { type InodeId, LOST_FOUND, type Registers, ROOT } from '../schema.js';
+import { contentKey, isFolder, targetOf } from '../../../src/tree/resolver/registers.js';
+import { type Dentry, parseConflictInode, type Row, type Tables } from '../../../src/tree/resolver/tables.js';
+import { primaryOf } from '../../../src/tree/resolver/view.js';
+import { type InodeId, LOST_FOUND, type Registers, ROOT } from '../../../src/tree/schema.js';
 import { visibleTree } from './oracle.js';
-import { contentKey, isFolder, targetOf } from './registers.js';
-import { type Dentry, parseConflictInode, type Row, type Tables } from './tables.js';
-import { primaryOf } from './view.js';
 
 /**
  * Checks that the tables show what the registers in their rows say, by working it all out a second time: slow, for

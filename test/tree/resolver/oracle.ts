@@ -1,4 +1,15 @@
-import type { Registers } from '../schema.js';
+import { conflictNames } from '../../../src/tree/resolver/conflict-names.js';
+import {
+  candidatesOf,
+  contentKey,
+  isUnseen,
+  kindOf,
+  locationId,
+  losersOf,
+  targetOf,
+} from '../../../src/tree/resolver/registers.js';
+import { conflictInode, type Dentry, type Seat } from '../../../src/tree/resolver/tables.js';
+import type { Registers } from '../../../src/tree/schema.js';
 import {
   compareOpIds,
   type Data,
@@ -7,10 +18,7 @@ import {
   LOST_FOUND_NAME,
   type OpId,
   ROOT,
-} from '../schema.js';
-import { conflictNames } from './conflict-names.js';
-import { candidatesOf, contentKey, isUnseen, kindOf, locationId, losersOf, targetOf } from './registers.js';
-import { conflictInode, type Dentry, type Seat } from './tables.js';
+} from '../../../src/tree/schema.js';
 
 /** Folder → name → entry. */
 export type VisibleTree = Map<InodeId, Map<string, Dentry>>;
