@@ -5,12 +5,12 @@ import type { Pod } from './pod.js';
 export function statusOf(pod: Pod): Status {
   const { record, tree, fileSystem, placement, mount } = pod;
   const counts = tree.counts();
-  const warnings = warningsOf(pod);
+  const troubles = troublesOf(pod);
   return {
     network: record.network,
     pod: record.pod,
     mount: mount.mountPoint,
-    state: pod.engine.state === 'loading' ? 'loading' : warnings.length > 0 ? 'degraded' : 'running',
+    state: pod.engine.state === 'loading' ? 'loading' : troubles.length > 0 ? 'degraded' : 'running',
     // Postures and their responses come with the declared network; until then nothing is held back.
     posture: 'favourable',
     pods: podStatuses(pod),
@@ -20,7 +20,7 @@ export function statusOf(pod: Pod): Status {
     underReplicated: placement.underReplicated(),
     conflicts: counts.conflicts,
     work: placement.work().map(workOf),
-    warnings,
+    warnings: [...troubles, ...wishesOf(pod)],
   };
 }
 
@@ -43,7 +43,16 @@ export function podStatuses({ membership, links, content, identity }: Pod): PodS
   return statuses.sort((a, b) => Number(b.link === 'self') - Number(a.link === 'self'));
 }
 
-function warningsOf({ engine, fileSystem }: Pod): string[] {
+/** What is declared and cannot be met with the pods that there are. */
+function wishesOf({ membership, config }: Pod): string[] {
+  const holders = membership.members().filter((member) => member.role === 'storage').length;
+  if (holders >= config.copies) return [];
+  return [
+    `Each file is meant to be on ${config.copies} pods, and ${holders} may hold it: let another one in with \`wh invite\`.`,
+  ];
+}
+
+function troublesOf({ engine, fileSystem }: Pod): string[] {
   const warnings: string[] = [];
   if (engine.state === 'failed')
     warnings.push(`The tree's engine: ${engine.reason ?? 'it failed and is started again'}.`);

@@ -43,7 +43,10 @@ export async function waitUntilShared(
     }
     const pods = treeSync.linked();
     const commit = unlessAborted(tree.commit(), signal);
-    commit.catch(() => {}); // heard of below, where a pod is linked
+    const committed = commit.then(
+      () => true,
+      () => false,
+    );
     const results = await Promise.all(
       pods.map((pod) => share(pod, commit, signal, options, limits.timeoutMs)),
     );
@@ -52,6 +55,9 @@ export async function waitUntilShared(
     const missing = pods.filter((_, i) => results[i] !== true);
     if (pods.length === 0 && others().length > 0) {
       return { done: false, shared, missing: [...others()], reason: 'no other pod is linked' };
+    }
+    if (!(await committed)) {
+      return { done: false, shared, missing, reason: 'what was changed here is not in the document yet' };
     }
     return { done: missing.length === 0, shared, missing };
   } finally {

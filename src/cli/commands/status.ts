@@ -68,7 +68,9 @@ function statusText(status: Status): string {
     status.unpublished > 0 ? `${status.unpublished} not yet published` : '',
     status.underReplicated > 0
       ? `${status.underReplicated} on fewer pods than declared`
-      : 'all on as many pods as declared',
+      : status.pods.filter((pod) => pod.role === 'storage').length < 2
+        ? ''
+        : 'all on as many pods as declared',
     status.conflicts > 0 ? `${status.conflicts} in conflict (two versions side by side)` : '',
   ].filter((line) => line !== '');
   const work = status.work.map(
@@ -82,7 +84,6 @@ function statusText(status: Status): string {
     formatTable(pods) +
     `${lines.join('; ')}\n` +
     work.map((line) => `${line}\n`).join('') +
-    status.warnings.map((warning) => `${colour('yellow', '!')} ${warning}\n`).join('') +
-    (status.pods.length < 2 ? 'Let another machine in with: wh invite\n' : '')
+    status.warnings.map((warning) => `${colour('yellow', '!')} ${warning}\n`).join('')
   );
 }

@@ -1,3 +1,4 @@
+import { constants, setPriority } from 'node:os';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import {
   Emitter,
@@ -173,8 +174,19 @@ function forwardEvents(events: Emitter<EngineEvents>, port: MessagePort): void {
   events.on('durable', (value) => forward({ name: 'durable', value }));
 }
 
+/** Programs wait for the mount's thread, nobody for this one: where cores are few, that one goes first. On Linux
+ *  the call is for the calling thread alone. */
+function giveWay(log: Log): void {
+  try {
+    setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL);
+  } catch (error) {
+    log.debug('the priority of the thread stays as it is', { error });
+  }
+}
+
 async function main(port: MessagePort, settings: ThreadSettings): Promise<void> {
   const log = forwardingLog(port);
+  giveWay(log);
   const database = openDatabase(settings.database, { flushed: false });
   const events = new Emitter<EngineEvents>();
   forwardEvents(events, port);
