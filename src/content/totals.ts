@@ -20,8 +20,8 @@ export class Totals {
   constructor(database: Database) {
     this.database = database;
     const row = database.table(TABLE).get(KEY);
-    if (row === undefined) return;
-    [this.chunks, this.bytes, this.exact] = decodeCbor(row) as [number, number, boolean];
+    if (row === undefined) this.exact = true;
+    else [this.chunks, this.bytes, this.exact] = decodeCbor(row) as [number, number, boolean];
   }
 
   add(chunks: number, bytes: number): void {

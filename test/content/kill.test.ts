@@ -9,7 +9,7 @@ import type { OpenContent } from '../../src/content/content.js';
 import { openStore, temporaryFolder } from './helpers.js';
 import type { Said } from './writer-process.js';
 
-const ROUNDS = 3;
+const ROUNDS = 2;
 
 /** Runs the writer, kills it after some of its promises, and returns all that it made. */
 async function runAndKill(folder: string, seed: number, promises: number): Promise<Said[]> {
@@ -33,7 +33,7 @@ test('what save() and publish() promised survives kill -9', async (t) => {
   const published = new Map<string, Said>();
   let staged = 0;
   for (let round = 1; round <= ROUNDS; round++) {
-    const said = await runAndKill(folder, round, 20 + round * 37);
+    const said = await runAndKill(folder, round, 20 + round * 47);
     assert.ok(said.length >= 20, 'it was killed before it promised anything');
     const { store, close } = await openStore(t, folder);
     const found = new Map(store.recovered().map(({ key, content }) => [key, content]));

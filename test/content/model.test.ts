@@ -202,7 +202,7 @@ test('an open content is what a plain buffer is, through publications and restar
         rmSync(folder, { recursive: true, force: true });
       }
     }),
-    { numRuns: Number(process.env['WORMHOLE_MODEL_RUNS'] ?? 8) },
+    { numRuns: Number(process.env['WORMHOLE_MODEL_RUNS'] ?? 5) },
   );
 });
 

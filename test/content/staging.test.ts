@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { sha256 } from '../../src/base/index.js';
 import { encodeStagingRecord } from '../../src/content/staging/staged-state.js';
 import { openRecordLog } from '../../src/store/index.js';
-import { openStore, randomBytesOf, temporaryFolder } from './helpers.js';
+import { atEnd, openStore, randomBytesOf, temporaryFolder } from './helpers.js';
 
 const MiB = 1024 * 1024;
 
@@ -300,7 +300,12 @@ test('a file that was published while it was written comes back whole after kill
 
 test('what comes back after kill -9 is never older than what was published last', async (t) => {
   const folder = temporaryFolder(t);
-  const { store } = await openStore(t, folder, { namesDurable: () => new Promise(() => {}) });
+  let durable = () => {};
+  const told = new Promise<void>((resolve) => {
+    durable = resolve;
+  });
+  const { store } = await openStore(t, folder, { namesDurable: () => told });
+  atEnd(t, () => durable());
   const file = store.open('key', '', 0);
   file.write(0, Buffer.from('one'));
   file.save();

@@ -1,4 +1,4 @@
-/** The thread that cuts, hashes and stores large contents; it starts none of this by itself. */
+/** The thread that cuts, hashes and stores large contents, for publisher.ts. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { errorFrom, plainError } from '../../base/index.js';
 import { FileChunks } from '../chunks/file-chunks.js';
