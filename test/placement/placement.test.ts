@@ -87,7 +87,7 @@ test('copies that cannot be had are told apart: impossible, not yet, and asked t
   const b = await here.pod('b');
   const started = performance.now();
   const late = await a.placement.waitForCopies(2, { timeoutMs: 300 });
-  assert.ok(performance.now() - started < 2_000);
+  assert.ok(performance.now() - started < 10_000);
   assert.deepEqual(
     { ...late, reason: undefined },
     { done: false, settled: [a.id], missing: [b.id], reason: undefined },

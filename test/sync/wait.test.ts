@@ -64,7 +64,7 @@ test('a pod that does not answer, or goes, is named; a wait can be given up', as
   const cut = connect(a.links, b.links);
   const started = performance.now();
   assert.deepEqual(await wait(a, all, 200), { done: false, shared: [], missing: [b.id] });
-  assert.ok(performance.now() - started < 5_000);
+  assert.ok(performance.now() - started < 20_000);
   const given = new AbortController();
   const waiting = wait(a, all, 20_000, given.signal);
   setTimeout(() => given.abort(), 50);
