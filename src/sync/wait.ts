@@ -56,7 +56,7 @@ export async function waitUntilShared(
     if (pods.length === 0 && others().length > 0) {
       return { done: false, shared, missing: [...others()], reason: 'no other pod is linked' };
     }
-    if (!(await committed)) {
+    if (pods.length === 0 && !(await committed)) {
       return { done: false, shared, missing, reason: 'what was changed here is not in the document yet' };
     }
     return { done: missing.length === 0, shared, missing };
