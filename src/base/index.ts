@@ -1,4 +1,5 @@
 /** What everything may use: clock, randomness, hash, errors, limits, log, single-flight, semaphores. */
+export * from './answer.js';
 export * from './cbor.js';
 export * from './clock.js';
 export * from './deadline.js';

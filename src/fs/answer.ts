@@ -1,9 +1,4 @@
-import type { Answer } from './filesystem.js';
-
-/** Goes on with an answer at once where it is there, later where it is a promise. */
-export function then<T, U>(answer: Answer<T>, next: (value: T) => Answer<U>): Answer<U> {
-  return answer instanceof Promise ? answer.then(next) : next(answer);
-}
+import type { Answer } from '../base/index.js';
 
 /** Does the work and, when it fails at once or later, what undoes its beginnings; the failure goes on. */
 export function orElse<T>(work: () => Answer<T>, undo: () => unknown): Answer<T> {

@@ -1,3 +1,4 @@
+import type { Answer } from '../base/index.js';
 import type { Entry, InodeId } from '../tree/index.js';
 
 /** As `stat` shows it. Times in nanoseconds since 1970. */
@@ -26,9 +27,6 @@ export interface Caller {
   pid: number;
   umask: number;
 }
-
-/** Answered at once where memory or the index can; a promise only where disk or network is needed. */
-export type Answer<T> = T | Promise<T>;
 
 /** An open file; numbers are never reused within a process. */
 export type FileHandle = number;

@@ -1,8 +1,6 @@
-import { type Clock, type Log, messageOf, WormholeError } from '../base/index.js';
+import { type Answer, type Clock, type Log, messageOf, then, WormholeError } from '../base/index.js';
 import type { ContentStore, OpenContent, Published } from '../content/index.js';
 import type { InodeId, Node, Tree } from '../tree/index.js';
-import { then } from './answer.js';
-import type { Answer } from './filesystem.js';
 import { stagingKey } from './staging-key.js';
 
 /** A rename that waits for a publication looks this often whether it failed meanwhile. */

@@ -1,11 +1,19 @@
 import { statfs } from 'node:fs/promises';
-import { type Clock, LIMITS, type Log, messageOf, type PodId, WormholeError } from '../base/index.js';
+import {
+  type Answer,
+  type Clock,
+  LIMITS,
+  type Log,
+  messageOf,
+  type PodId,
+  then,
+  WormholeError,
+} from '../base/index.js';
 import type { ContentStore, OpenContent, Recovered } from '../content/index.js';
 import { type Attributes, type Entry, type InodeId, isOfPod, type Node, type Tree } from '../tree/index.js';
-import { orElse, then } from './answer.js';
+import { orElse } from './answer.js';
 import { checkXattrName, withoutXattr, withXattr } from './extended-attributes.js';
 import type {
-  Answer,
   Caller,
   DiskSpace,
   FileHandle,

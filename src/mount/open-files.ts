@@ -1,4 +1,5 @@
-import type { Answer, FileHandle, OpenFlags } from '../fs/index.js';
+import type { Answer } from '../base/index.js';
+import type { FileHandle, OpenFlags } from '../fs/index.js';
 import type { InodeId, Node } from './nodes.js';
 import type { Session } from './session.js';
 

@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
+import type { Answer } from '../base/index.js';
 import { errnoOf, type Log, messageOf, WormholeError } from '../base/index.js';
-import type { Answer, FileSystem, Stat } from '../fs/index.js';
+import type { FileSystem, Stat } from '../fs/index.js';
 import type { Device } from './device.js';
 import { DirectoryStreams } from './directory-streams.js';
 import { type Node, NodeTable } from './nodes.js';

@@ -1,4 +1,4 @@
-import type { Answer } from '../answer.js';
+import type { Answer } from '../../base/index.js';
 import type { ChunkId } from '../content.js';
 
 /**

@@ -1,5 +1,4 @@
-import { LIMITS } from '../../base/index.js';
-import { type Answer, then } from '../answer.js';
+import { type Answer, LIMITS, then } from '../../base/index.js';
 import type { ChunkId } from '../content.js';
 import type { Chunks } from './chunks.js';
 

@@ -1,6 +1,6 @@
+import type { Answer } from '../../base/index.js';
 import { LIMITS, sha256 } from '../../base/index.js';
 import type { Database, RecordLog } from '../../store/index.js';
-import type { Answer } from '../answer.js';
 import type { ChunkId } from '../content.js';
 import type { Chunks } from './chunks.js';
 import { Overlay } from './overlay.js';

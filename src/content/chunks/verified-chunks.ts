@@ -1,5 +1,12 @@
-import { LIMITS, type Log, sha256, sha256InBackground, WormholeError } from '../../base/index.js';
-import { type Answer, then } from '../answer.js';
+import {
+  type Answer,
+  LIMITS,
+  type Log,
+  sha256,
+  sha256InBackground,
+  then,
+  WormholeError,
+} from '../../base/index.js';
 import type { ChunkId } from '../content.js';
 import type { Chunks, Counter } from './chunks.js';
 

@@ -1,5 +1,5 @@
+import type { Answer } from '../../base/index.js';
 import { LIMITS, type Log, messageOf, WormholeError } from '../../base/index.js';
-import type { Answer } from '../answer.js';
 import type { Evictable } from '../cache/evictable.js';
 import type { ChunkMemory } from '../cache/memory.js';
 import type { VerifiedChunk, VerifiedChunks } from '../chunks/verified-chunks.js';

@@ -1,6 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { isSha256, LIMITS, SingleFlight, WormholeError } from '../../base/index.js';
-import { type Answer, then } from '../answer.js';
+import { type Answer, isSha256, LIMITS, SingleFlight, then, WormholeError } from '../../base/index.js';
 import type { Chunks } from '../chunks/chunks.js';
 import type { ChunkRef, ContentId } from '../content.js';
 import { Layout } from '../layout.js';

@@ -1,5 +1,4 @@
-import { WormholeError } from '../../base/index.js';
-import { type Answer, then } from '../answer.js';
+import { type Answer, then, WormholeError } from '../../base/index.js';
 import type { ContentId } from '../content.js';
 import type { Layout } from '../layout.js';
 import type { ChunkReader } from './chunk-reader.js';

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
-import { LIMITS } from '../../base/index.js';
-import { type Answer, then } from '../answer.js';
+import { type Answer, LIMITS, then } from '../../base/index.js';
 import type { Space } from '../cache/space.js';
 import type { PublishedContent } from '../reading/published-content.js';
 import type { Action } from './settlement.js';

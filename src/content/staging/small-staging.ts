@@ -1,4 +1,4 @@
-import { type Answer, then } from '../answer.js';
+import { type Answer, then } from '../../base/index.js';
 import type { Evictable } from '../cache/evictable.js';
 import type { ChunkMemory } from '../cache/memory.js';
 import type { VerifiedChunks } from '../chunks/verified-chunks.js';

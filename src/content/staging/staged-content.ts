@@ -1,5 +1,4 @@
-import { LIMITS, WormholeError } from '../../base/index.js';
-import { type Answer, then } from '../answer.js';
+import { type Answer, LIMITS, then, WormholeError } from '../../base/index.js';
 import type { ContentId, OpenContent, Published } from '../content.js';
 import { Layout } from '../layout.js';
 import type { Publisher } from '../publishing/publisher.js';

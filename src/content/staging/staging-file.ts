@@ -11,8 +11,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { promisify } from 'node:util';
-import { WormholeError } from '../../base/index.js';
-import { type Answer, then } from '../answer.js';
+import { type Answer, then, WormholeError } from '../../base/index.js';
 import { diskError } from '../disk-error.js';
 
 const readInBackground = promisify(read);

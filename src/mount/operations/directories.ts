@@ -1,6 +1,8 @@
 /** Operations on open folders. */
+
+import type { Answer } from '../../base/index.js';
 import { WormholeError } from '../../base/index.js';
-import { type Answer, inodeNumber, type Stat } from '../../fs/index.js';
+import { inodeNumber, type Stat } from '../../fs/index.js';
 import type { DirectoryStream, ListedEntry } from '../directory-streams.js';
 import { type DirectoryEntry, DirectoryPacker, FILE_TYPE } from '../protocol/directory.js';
 import { decodeHandle, decodeRead } from '../protocol/requests.js';

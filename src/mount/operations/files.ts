@@ -1,7 +1,8 @@
 /** Operations on open files. */
 import { constants } from 'node:fs';
-import { WormholeError } from '../../base/index.js';
-import type { Answer, FileHandle, OpenFlags, Stat } from '../../fs/index.js';
+import type { Answer } from '../../base/index.js';
+import { then, WormholeError } from '../../base/index.js';
+import type { FileHandle, OpenFlags, Stat } from '../../fs/index.js';
 import type { Node } from '../nodes.js';
 import { FSYNC_DATA_ONLY, OPEN_ANSWER, OPEN_KILL_SUIDGID, SIZE, WRITE_FLAG } from '../protocol/constants.js';
 import { encodeEntry, encodeOpen } from '../protocol/replies.js';
@@ -15,7 +16,6 @@ import {
   decodeWrite,
 } from '../protocol/requests.js';
 import type { Request, Session } from '../session.js';
-import { then } from '../then.js';
 import { callerOf } from './names.js';
 
 export function openFlagsOf(flags: number): OpenFlags {

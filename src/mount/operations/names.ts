@@ -1,5 +1,5 @@
 /** Operations on the entries of a folder. */
-import { WormholeError } from '../../base/index.js';
+import { then, WormholeError } from '../../base/index.js';
 import type { Caller } from '../../fs/index.js';
 import { RENAME_FLAG } from '../protocol/constants.js';
 import {
@@ -11,7 +11,6 @@ import {
   decodeSymlink,
 } from '../protocol/requests.js';
 import type { Request, Session } from '../session.js';
-import { then } from '../then.js';
 
 export function callerOf(request: Request, umask: number): Caller {
   return { uid: request.uid, gid: request.gid, pid: request.pid, umask };

@@ -1,4 +1,4 @@
-/** Answered at once where memory can; a promise only where disk or network is needed. */
+/** Given at once where memory can; a promise only where disk or network is needed. */
 export type Answer<T> = T | Promise<T>;
 
 /** Goes on with an answer without giving up the thread when it is there already. */
