@@ -13,15 +13,19 @@ export async function syncDirectory(path: string): Promise<void> {
 }
 
 /**
- * Replaces a file atomically and durably: temporary file, fsync, rename, fsync of the folder. The one place
- * where small files (identity, format, settings) are written.
+ * Replaces a file atomically and durably: what `write` puts into a temporary file beside it, fsync, rename, fsync of
+ * the folder. The old one is there, whole, until the new one is. A temporary file that a crash left is overwritten.
  */
-export async function writeFileDurably(path: string, data: Uint8Array | string, mode = 0o600): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+export async function replaceFile(
+  path: string,
+  temporary: string,
+  write: (handle: FileHandle) => Promise<void>,
+  mode = 0o600,
+): Promise<void> {
   let handle: FileHandle | undefined;
   try {
-    handle = await open(temporary, 'wx', mode);
-    await handle.writeFile(data);
+    handle = await open(temporary, 'w', mode);
+    await write(handle);
     await handle.sync();
     await handle.close();
     handle = undefined;
@@ -32,4 +36,10 @@ export async function writeFileDurably(path: string, data: Uint8Array | string, 
     throw error;
   }
   await syncDirectory(dirname(path));
+}
+
+/** {@link replaceFile} for small files (identity, format, settings); two callers at once do not disturb each other. */
+export function writeFileDurably(path: string, data: Uint8Array | string, mode = 0o600): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  return replaceFile(path, temporary, (handle) => handle.writeFile(data), mode);
 }

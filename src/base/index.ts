@@ -3,6 +3,7 @@ export * from './answer.js';
 export * from './cbor.js';
 export * from './clock.js';
 export * from './deadline.js';
+export * from './disk-error.js';
 export * from './emitter.js';
 export * from './errors.js';
 export * from './files.js';

@@ -1,5 +1,4 @@
-import { messageOf, WormholeError } from '../base/index.js';
-import { diskError } from './disk-error.js';
+import { diskError, messageOf, WormholeError } from '../base/index.js';
 import { isDiskFull } from './lmdb-file.js';
 
 /** LMDB's own codes that say that the file is not, or no longer, a sound database. */

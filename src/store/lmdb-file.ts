@@ -14,8 +14,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { WormholeError } from '../base/index.js';
-import { isFull } from './disk-error.js';
+import { isFull, WormholeError } from '../base/index.js';
 import { makeFolder, syncFolder } from './folder.js';
 
 const DATA = 'data.mdb';

@@ -1,7 +1,6 @@
 import { ftruncateSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
-import { LIMITS, Semaphore, WormholeError } from '../base/index.js';
-import { diskError, isFull } from './disk-error.js';
+import { diskError, isFull, LIMITS, Semaphore, WormholeError } from '../base/index.js';
 import { closeSegment, createSegment, type LogDisk, type Segment, writeFully } from './log-segment.js';
 import { encodeFrame, frameOverheadBytes, headerBytes } from './record-frame.js';
 import type { LogCondition, RecordLog } from './record-log.js';

@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { WormholeError } from '../base/index.js';
-import { diskError } from './disk-error.js';
+import { diskError, WormholeError } from '../base/index.js';
 
 /** `flock -n` answers so when somebody else holds the lock. */
 const HELD = 1;

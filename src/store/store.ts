@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { WormholeError, writeFileDurably } from '../base/index.js';
-import { diskError } from './disk-error.js';
+import { diskError, WormholeError, writeFileDurably } from '../base/index.js';
 import { makeFolder } from './folder.js';
 import { lockFile, type StoreLock } from './store-lock.js';
 

@@ -3,14 +3,13 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { makeNetwork, namespacesMissing, type TestNetwork } from './namespaces.js';
-import { eventually, fingerprint, TestPod } from './pods.js';
+import { namespacesMissing } from './namespaces.js';
+import { makePair, type Pair } from './pair.js';
+import { eventually, fingerprint, type TestPod } from './pods.js';
 
 const missing = namespacesMissing();
 if (missing !== undefined) console.log(`skipped: ${missing}`);
@@ -20,26 +19,17 @@ const COPIER = fileURLToPath(new URL('./copier.js', import.meta.url));
 const SOURCE = join(import.meta.dirname, '..', '..', '..', 'node_modules', '@types', 'node');
 const KILL_AFTER_FILES = [15, 40, 65];
 
-let folder: string;
-let lan: TestNetwork;
+let pair: Pair | undefined;
 let a: TestPod;
 let b: TestPod;
 
 before(async () => {
   if (skip) return;
-  folder = await mkdtemp(join(tmpdir(), 'wormhole-crash-'));
-  lan = makeNetwork(2);
-  a = new TestPod(lan.hosts[0], 'alpha', folder);
-  b = new TestPod(lan.hosts[1], 'beta', folder);
-  await a.create('crash');
-  await b.join(a);
+  pair = await makePair('crash');
+  ({ a, b } = pair);
 });
 
-after(async () => {
-  for (const pod of [a, b]) await pod?.wh('down');
-  await lan?.remove();
-  if (folder !== undefined) await rm(folder, { recursive: true, force: true });
-});
+after(() => pair?.remove());
 
 /** A copy that tells of each file once its close() returned, and tries again what failed. */
 class Copy {

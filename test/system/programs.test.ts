@@ -1,12 +1,12 @@
 /** Everyday programs in a mounted folder: as on a plain disk, and seen from the other pod. */
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { makeNetwork, namespacesMissing, type TestNetwork } from './namespaces.js';
-import { eventually, fingerprint, must, TestPod } from './pods.js';
+import { namespacesMissing } from './namespaces.js';
+import { makePair, type Pair } from './pair.js';
+import { eventually, fingerprint, must, type TestPod } from './pods.js';
 
 const missing = namespacesMissing();
 if (missing !== undefined) console.log(`skipped: ${missing}`);
@@ -15,26 +15,18 @@ const skip = missing ?? false;
 const PROJECT = join(import.meta.dirname, '..', '..', '..');
 const GIT = ['git', '-c', 'user.name=A', '-c', 'user.email=a@example.org', '-c', 'init.defaultBranch=main'];
 
+let pair: Pair | undefined;
 let folder: string;
-let lan: TestNetwork;
 let a: TestPod;
 let b: TestPod;
 
 before(async () => {
   if (skip) return;
-  folder = await mkdtemp(join(tmpdir(), 'wormhole-programs-'));
-  lan = makeNetwork(2);
-  a = new TestPod(lan.hosts[0], 'alpha', folder);
-  b = new TestPod(lan.hosts[1], 'beta', folder);
-  await a.create('programs');
-  await b.join(a);
+  pair = await makePair('programs');
+  ({ folder, a, b } = pair);
 });
 
-after(async () => {
-  for (const pod of [a, b]) await pod?.wh('down');
-  await lan?.remove();
-  if (folder !== undefined) await rm(folder, { recursive: true, force: true });
-});
+after(() => pair?.remove());
 
 test('git: clone, status, a commit on one pod, the log on the other', { skip }, async () => {
   const origin = join(folder, 'origin');

@@ -6,6 +6,7 @@ import { Args, Flags } from '@oclif/core';
 import { checkName, podPaths, wormholeHome } from '../../daemon/home.js';
 import { WormholeCommand } from '../command.js';
 import { launchDaemon } from '../launch.js';
+import { POD_FLAGS } from '../pod-flags.js';
 
 export default class Join extends WormholeCommand {
   static override summary = 'Become a member of a network by a code from `wh invite`, and mount it.';
@@ -18,21 +19,11 @@ export default class Join extends WormholeCommand {
     mount: Args.string({ description: 'an empty folder (default: ~/NAME of the network, made if missing)' }),
   };
   static override flags = {
-    pod: Flags.string({
-      description: "this machine's name in the network (default: its host name)",
-      helpValue: 'NAME',
-    }),
+    ...POD_FLAGS,
     address: Flags.string({
       description: 'where the inviter listens, if multicast does not reach it',
       helpValue: 'HOST:PORT',
     }),
-    port: Flags.integer({
-      description: 'TCP port to listen on (default: a free one)',
-      default: 0,
-      min: 0,
-      max: 65535,
-    }),
-    listen: Flags.string({ description: 'address to listen on', default: '::', helpValue: 'ADDR' }),
   };
 
   override async run(): Promise<void> {

@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { Args, Flags } from '@oclif/core';
+import { Args } from '@oclif/core';
 import { WormholeError } from '../../base/index.js';
 import { checkName, podPaths, wormholeHome } from '../../daemon/home.js';
 import { WormholeCommand } from '../command.js';
 import { launchDaemon } from '../launch.js';
 import { mountPoint } from '../mount-point.js';
+import { POD_FLAGS } from '../pod-flags.js';
 
 export default class New extends WormholeCommand {
   static override summary = 'Make a network with this machine as its first pod, start the daemon, mount.';
@@ -15,19 +16,7 @@ export default class New extends WormholeCommand {
     name: Args.string({ required: true, description: "the network's name" }),
     mount: Args.string({ description: 'an empty folder (default: ~/NAME, made if missing)' }),
   };
-  static override flags = {
-    pod: Flags.string({
-      description: "this machine's name in the network (default: its host name)",
-      helpValue: 'NAME',
-    }),
-    port: Flags.integer({
-      description: 'TCP port to listen on (default: a free one)',
-      default: 0,
-      min: 0,
-      max: 65535,
-    }),
-    listen: Flags.string({ description: 'address to listen on', default: '::', helpValue: 'ADDR' }),
-  };
+  static override flags = POD_FLAGS;
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(New);

@@ -17,9 +17,8 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { LIMITS, syncDirectory } from '../../base/index.js';
+import { diskError, isMissing, LIMITS, syncDirectory } from '../../base/index.js';
 import type { ChunkId } from '../content.js';
-import { diskError, isMissing } from '../disk-error.js';
 import type { Chunks } from './chunks.js';
 
 const openFile = promisify(open);
@@ -89,12 +88,12 @@ export class FileChunks implements Chunks {
       descriptor = await openFile(this.path(id), 'r');
     } catch (error) {
       if (isMissing(error)) return undefined;
-      throw diskError(error, 'reading a chunk');
+      throw diskError('a chunk', error);
     }
     try {
       return await readWhole(descriptor);
     } catch (error) {
-      throw diskError(error, 'reading a chunk');
+      throw diskError('a chunk', error);
     } finally {
       closeSync(descriptor);
     }
@@ -105,13 +104,13 @@ export class FileChunks implements Chunks {
       return readFileSync(this.path(id));
     } catch (error) {
       if (isMissing(error)) return undefined;
-      throw diskError(error, 'reading a chunk');
+      throw diskError('a chunk', error);
     }
   }
 
   put(id: ChunkId, bytes: Uint8Array, options: { durable: boolean }): Promise<void> {
     const put = this.store(id, bytes, options.durable).catch((error) => {
-      throw diskError(error, 'storing a chunk');
+      throw diskError('a chunk', error);
     });
     if (options.durable) {
       this.puts.add(put);
@@ -137,7 +136,7 @@ export class FileChunks implements Chunks {
       await unlinkFile(this.path(id));
       this.unsynced.add(dirname(this.path(id)));
     } catch (error) {
-      if (!isMissing(error)) throw diskError(error, 'removing a chunk');
+      if (!isMissing(error)) throw diskError('a chunk', error);
     }
   }
 
@@ -148,7 +147,7 @@ export class FileChunks implements Chunks {
       await renameFile(this.path(id), join(this.folders.damaged, id));
       this.unsynced.add(dirname(this.path(id)));
     } catch (error) {
-      if (!isMissing(error)) throw diskError(error, 'setting a damaged chunk aside');
+      if (!isMissing(error)) throw diskError('a damaged chunk', error);
     }
   }
 
@@ -164,7 +163,7 @@ export class FileChunks implements Chunks {
       await syncing;
     } catch (error) {
       for (const folder of folders) this.unsynced.add(folder);
-      throw diskError(error, 'syncing the folders of chunks');
+      throw diskError('the folder of chunks', error);
     } finally {
       if (this.syncing === syncing) this.syncing = undefined;
     }

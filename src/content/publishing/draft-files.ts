@@ -1,7 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { WormholeError } from '../../base/index.js';
+import { diskError, WormholeError } from '../../base/index.js';
 import type { ChunkId } from '../content.js';
-import { diskError } from '../disk-error.js';
 import type { Layout } from '../layout.js';
 import type { StagedShape } from '../staging/staged-state.js';
 import type { DraftReader } from './recut.js';
@@ -58,7 +57,7 @@ export class DraftFiles implements DraftReader {
         at += count;
       }
     } catch (error) {
-      throw diskError(error, 'reading a staged file');
+      throw diskError('a staged file', error);
     }
   }
 

@@ -11,8 +11,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { promisify } from 'node:util';
-import { type Answer, then, WormholeError } from '../../base/index.js';
-import { diskError } from '../disk-error.js';
+import { type Answer, diskError, then, WormholeError } from '../../base/index.js';
 
 const readInBackground = promisify(read);
 const writeInBackground = promisify(write);
@@ -41,7 +40,7 @@ export class StagingFile {
     try {
       this.opened = openSync(path, mode === 'create' ? 'wx+' : 'r+', 0o600);
     } catch (error) {
-      throw diskError(error, 'staging a file');
+      throw diskError('a staged file', error);
     }
     this.unsynced = mode === 'existing';
   }
@@ -74,7 +73,7 @@ export class StagingFile {
         at += writeSync(this.descriptor, data, at, data.length - at, offset + at);
       }
     } catch (error) {
-      throw diskError(error, 'staging a file');
+      throw diskError('a staged file', error);
     }
   }
 
@@ -89,7 +88,7 @@ export class StagingFile {
         at += count;
       }
     } catch (error) {
-      throw diskError(error, 'reading a staged file');
+      throw diskError('a staged file', error);
     }
   }
 
@@ -98,7 +97,7 @@ export class StagingFile {
     try {
       if (this.length > size) ftruncateSync(this.descriptor, size);
     } catch (error) {
-      throw diskError(error, 'cutting a staged file');
+      throw diskError('a staged file', error);
     }
   }
 
@@ -108,7 +107,7 @@ export class StagingFile {
     if (!this.unsynced) return;
     this.unsynced = false;
     return this.using((descriptor) => syncInBackground(descriptor)).catch((error) => {
-      this.syncFailure = diskError(error, 'syncing a staged file');
+      this.syncFailure = diskError('a staged file', error);
       throw this.syncFailure;
     });
   }
@@ -131,7 +130,7 @@ export class StagingFile {
         at += (await writeInBackground(descriptor, copy, at, copy.length - at, offset + at)).bytesWritten;
       }
     }).catch((error) => {
-      throw diskError(error, 'staging a file');
+      throw diskError('a staged file', error);
     });
   }
 
@@ -143,7 +142,7 @@ export class StagingFile {
         at += bytesRead;
       }
     }).catch((error) => {
-      throw diskError(error, 'reading a staged file');
+      throw diskError('a staged file', error);
     });
   }
 

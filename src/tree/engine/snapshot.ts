@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { syncDirectory, WormholeError } from '../../base/index.js';
+import { readFile } from 'node:fs/promises';
+import { isMissing, replaceFile, WormholeError } from '../../base/index.js';
 import type { Heads } from '../schema.js';
 import type { OwnGroup } from './own-writes.js';
 
@@ -70,27 +69,15 @@ export function decodeSnapshot(bytes: Uint8Array): Snapshot {
 }
 
 /** Replaces the snapshot durably: the old one is there, whole, until the new one is. */
-export async function writeSnapshot(path: string, snapshot: Snapshot): Promise<void> {
-  const temporary = `${path}.tmp`;
-  const hash = createHash('sha256');
-  let handle: FileHandle | undefined;
-  try {
-    handle = await open(temporary, 'w', 0o600);
+export function writeSnapshot(path: string, snapshot: Snapshot): Promise<void> {
+  return replaceFile(path, `${path}.tmp`, async (handle) => {
+    const hash = createHash('sha256');
     for (const piece of frame(snapshot)) {
       hash.update(piece);
-      await writeFully(handle, piece);
+      await handle.writeFile(piece);
     }
-    await writeFully(handle, hash.digest());
-    await handle.sync();
-    await handle.close();
-    handle = undefined;
-    await rename(temporary, path);
-  } catch (error) {
-    await handle?.close().catch(() => {});
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  await syncDirectory(dirname(path));
+    await handle.writeFile(hash.digest());
+  });
 }
 
 /** The snapshot, or undefined when there is none.
@@ -100,16 +87,8 @@ export async function readSnapshot(path: string): Promise<Snapshot | undefined> 
   try {
     bytes = await readFile(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
   return decodeSnapshot(bytes);
-}
-
-async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  let at = 0;
-  while (at < bytes.length) {
-    const { bytesWritten } = await handle.write(bytes, at, bytes.length - at);
-    at += bytesWritten;
-  }
 }

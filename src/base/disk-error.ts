@@ -1,4 +1,4 @@
-import { messageOf, WormholeError } from '../base/index.js';
+import { messageOf, WormholeError } from './errors.js';
 
 /** Whether the system refused bytes because the disk, or somebody's share of it, is full. */
 export function isFull(cause: unknown): boolean {
@@ -13,4 +13,9 @@ export function diskError(what: string, cause: unknown): WormholeError {
     return new WormholeError('full', `the disk of ${what} is full: free some space`, { cause });
   const message = `${what} cannot be used (${messageOf(cause)}): check the disk and its permissions`;
   return new WormholeError('io', message, { cause });
+}
+
+/** Whether the system found no such file or folder. */
+export function isMissing(cause: unknown): boolean {
+  return (cause as { code?: unknown } | null)?.code === 'ENOENT';
 }
