@@ -1,0 +1,158 @@
+import { type Clock, Emitter, type PodId, type Random, WormholeError } from '../../../src/base/index.js';
+import { type Database, openDatabase, systemLogDisk } from '../../../src/store/index.js';
+import { makeActor } from '../../../src/tree/engine/actor.js';
+import type {
+  EngineClient,
+  EngineEvents,
+  EngineOptions,
+  EngineReady,
+} from '../../../src/tree/engine/client.js';
+import { Engine } from '../../../src/tree/engine/engine.js';
+import type { RegisterReader } from '../../../src/tree/engine/indexer.js';
+import { makeIndexer } from '../../../src/tree/index/indexer.js';
+import type { Heads, Operation } from '../../../src/tree/schema.js';
+
+export interface InlineParts {
+  clock: Clock;
+  random: Random;
+  /** Operations that go into the document as one group. */
+  groupSize(): number;
+}
+
+/**
+ * The real engine on the caller's thread: nothing happens but when it is told to, so that a seed replays. As with
+ * the thread, operations wait (pending, and shown over the index) until a `commit`, and what peers send meanwhile
+ * comes before them.
+ */
+export class InlineEngine implements EngineClient {
+  readonly events = new Emitter<EngineEvents>();
+  readonly ready: Promise<EngineReady>;
+  reader: RegisterReader | undefined;
+  private readonly parts: InlineParts;
+  private readonly opening: Promise<{ engine: Engine; database: Database }>;
+  private queue: Operation[] = [];
+  private durable: Heads = [];
+  private closing: Promise<void> | undefined;
+
+  constructor(options: EngineOptions, parts: InlineParts) {
+    this.parts = parts;
+    this.opening = this.open(options);
+    this.ready = this.opening.then(({ engine }) => this.begin(engine));
+    this.ready.catch(() => {});
+    this.events.on('durable', ({ heads }) => {
+      this.durable = heads;
+    });
+  }
+
+  get pending(): number {
+    return this.queue.length;
+  }
+
+  heads(): Heads {
+    return this.durable;
+  }
+
+  apply(operations: readonly Operation[]): void {
+    this.queue.push(...operations);
+  }
+
+  async commit(): Promise<Heads> {
+    const { engine } = await this.opening;
+    while (this.queue.length > 0 && engine.founded) {
+      const group = this.queue.slice(0, this.parts.groupSize());
+      engine.apply(group);
+      this.queue.splice(0, group.length);
+      await engine.settle();
+    }
+    return this.durable;
+  }
+
+  contains(heads: Heads): Promise<boolean> {
+    return this.with((engine) => engine.contains(heads));
+  }
+
+  generate(peer: PodId): Promise<Uint8Array | undefined> {
+    return this.with((engine) => engine.generate(peer));
+  }
+
+  receive(peer: PodId, message: Uint8Array): Promise<Heads> {
+    return this.with((engine) => engine.receive(peer, Uint8Array.from(message)));
+  }
+
+  applyChanges(changes: readonly Uint8Array[]): Promise<Heads> {
+    return this.with((engine) => engine.applyChanges(changes.map((change) => Uint8Array.from(change))));
+  }
+
+  disconnect(peer: PodId): Promise<void> {
+    return this.with((engine) => engine.disconnect(peer));
+  }
+
+  snapshotForPeer(): Promise<Uint8Array | undefined> {
+    return this.with((engine) => engine.snapshotForPeer());
+  }
+
+  adoptSnapshot(snapshot: Uint8Array): Promise<Heads> {
+    return this.with((engine) => engine.adoptSnapshot(Uint8Array.from(snapshot)));
+  }
+
+  /** Now instead of after thousands of changes. */
+  snapshot(): Promise<void> {
+    return this.with((engine) => engine.snapshot());
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.end();
+    return this.closing;
+  }
+
+  private async open(options: EngineOptions): Promise<{ engine: Engine; database: Database }> {
+    const { clock, random } = this.parts;
+    const database = openDatabase(options.database, { flushed: false });
+    const engine = await Engine.open({
+      folder: options.folder,
+      actor: makeActor(options.podId, options.podName, random),
+      network: options.network,
+      founder: options.founder,
+      database,
+      makeIndexer: (store, reader) => {
+        this.reader = reader;
+        return makeIndexer(store, reader);
+      },
+      events: this.events,
+      clock,
+      log: options.log,
+      disk: NO_FLUSH,
+    }).catch(async (error) => {
+      await database.close();
+      throw error;
+    });
+    return { engine, database };
+  }
+
+  private begin(engine: Engine): EngineReady {
+    if (engine.condition !== undefined) throw new WormholeError('corrupt', engine.condition.reason);
+    const { heads, seq } = engine.durable;
+    this.events.emit('echo', { seq, change: { inodes: [], names: [] }, heads, remote: false });
+    this.events.emit('durable', { heads, seq });
+    this.events.emit('state', { state: engine.founded ? 'ready' : 'waiting' });
+    return { heads, appliedSeq: engine.appliedSeq };
+  }
+
+  private async with<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
+    const { engine } = await this.opening;
+    return work(engine);
+  }
+
+  private async end(): Promise<void> {
+    const { engine, database } = await this.opening;
+    await engine.close();
+    await database.close();
+  }
+}
+
+/** The power never fails in here. */
+const NO_FLUSH: typeof systemLogDisk = {
+  ...systemLogDisk,
+  sync: () => Promise.resolve(),
+  syncFolder: () => Promise.resolve(),
+};
