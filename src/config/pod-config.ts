@@ -1,7 +1,8 @@
-import { type NetworkConfig, type PodSettings, parseAddress } from './network-config.js';
+import { parseAddress } from './names.js';
+import { type Bandwidth, bandwidth, type NetworkConfig, type PodSettings, pins } from './network-config.js';
 import { accepted, type Reading } from './problem.js';
 import { mapping, readText, text } from './reader.js';
-import { parseRate, parseSize } from './units.js';
+import { parseSize } from './units.js';
 
 /** `pod.yaml` in WH_HOME: what a pod's owner sets on that pod alone. */
 export interface PodConfig {
@@ -11,21 +12,18 @@ export interface PodConfig {
   listen?: string;
   /** Bytes it may fill; only ever less than the network declares. */
   capacity?: number;
-  /** Bytes per second; Infinity is no limit. */
-  bandwidth?: { up?: number; down?: number };
+  bandwidth?: Bandwidth;
+  /** Folders and files that are wholly here, beside those that the network names. */
+  pin?: readonly string[];
 }
 
-const rate = text('a rate', '20MB/s or none', parseRate);
-
-const podConfig = mapping<PodConfig>(
-  {
-    cache: text('a size', '20GB', parseSize),
-    listen: text('an address', '0.0.0.0:4747', parseListen),
-    capacity: text('a size', '500GB', parseSize),
-    bandwidth: mapping<NonNullable<PodConfig['bandwidth']>>({ up: rate, down: rate }),
-  },
-  ['pin'],
-);
+const podConfig = mapping<PodConfig>({
+  cache: text('a size', '20GB', parseSize),
+  listen: text('an address', '0.0.0.0:4747', parseListen),
+  capacity: text('a size', '500GB', parseSize),
+  bandwidth,
+  pin: pins,
+});
 
 export function readPodConfig(source: string): Reading<PodConfig> {
   return readText(source, podConfig);
@@ -36,16 +34,33 @@ export function parsePodConfig(source: string, file = 'pod.yaml'): PodConfig {
   return accepted(readPodConfig(source), file, source);
 }
 
-/** What holds for a pod: the network's file wins where both speak, and the owner may only lower the capacity. */
+/** What holds for a pod: the network's file wins where both speak; the owner may only lower capacity and rates, and
+ *  add pins. */
 export function effectivePodSettings(network: NetworkConfig, name: string, own: PodConfig): PodSettings {
   const declared = network.pods.get(name) ?? {};
-  const capacities = [declared.capacity, own.capacity].filter((bytes) => bytes !== undefined);
+  const capacity = lowest(declared.capacity, own.capacity);
   const cache = declared.cache ?? own.cache;
+  const up = declared.bandwidth?.up ?? lowest(network.bandwidth.up, own.bandwidth?.up);
+  const down = declared.bandwidth?.down ?? lowest(network.bandwidth.down, own.bandwidth?.down);
+  const pin = [...new Set([...(declared.pin ?? []), ...(own.pin ?? [])])];
   return {
     ...declared,
-    ...(capacities.length > 0 ? { capacity: Math.min(...capacities) } : {}),
-    ...(cache !== undefined ? { cache } : {}),
+    ...(capacity === undefined ? {} : { capacity }),
+    ...(cache === undefined ? {} : { cache }),
+    ...(up === undefined && down === undefined
+      ? {}
+      : { bandwidth: { ...given('up', up), ...given('down', down) } }),
+    ...(pin.length === 0 ? {} : { pin }),
   };
+}
+
+function given<Key extends string>(key: Key, value: number | undefined): { [K in Key]?: number } {
+  return value === undefined ? {} : ({ [key]: value } as { [K in Key]: number });
+}
+
+function lowest(...values: (number | undefined)[]): number | undefined {
+  const known = values.filter((value) => value !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
 }
 
 function parseListen(address: string): string | undefined {

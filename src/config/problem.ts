@@ -1,13 +1,7 @@
 import { WormholeError } from '../base/index.js';
 
 /** What can be wrong with a declaration. Programs decide by the code. */
-export type ProblemCode =
-  | 'syntax'
-  | 'unknown-key'
-  | 'wrong-type'
-  | 'bad-value'
-  | 'not-supported-yet'
-  | 'too-large';
+export type ProblemCode = 'syntax' | 'unknown-key' | 'wrong-type' | 'bad-value' | 'too-large';
 
 /** One thing that is wrong, and where. */
 export interface Problem {

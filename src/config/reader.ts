@@ -7,7 +7,7 @@ const CONFIG_BYTES_MAX = 1024 * 1024;
 /** Reads one value, or notes what is wrong with it and answers undefined. */
 export type Read<T> = (at: Place) => T | undefined;
 
-/** What the keys of a mapping hold. A key that is only planned is refused with words of its own. */
+/** What the keys of a mapping hold. */
 export type Keys<T> = { readonly [K in keyof T]: Read<NonNullable<T[K]>> };
 
 /** A node of the document and where it stands in the text. */
@@ -55,25 +55,37 @@ export function readText<T>(text: string, read: Read<T>): Reading<T> {
   return { value: undefined, problems };
 }
 
-/** A mapping with the given keys; others are refused, those in `planned` with the reason. */
+/** Where each key of a mapping stands, for problems between them. */
+export type PlaceOf = (key: string) => Place;
+
+/**
+ * A mapping with the given keys; others are refused.
+ * @param check looks at the whole once all of it could be read, and notes what does not fit together
+ */
 export function mapping<T extends object>(
   keys: Keys<Required<T>>,
-  planned: readonly string[] = [],
+  check: (value: Partial<T>, placeOf: PlaceOf) => void = () => {},
 ): Read<Partial<T>> {
   const known = Object.keys(keys);
   return (at) => {
     const pairs = pairsOf(at, `a mapping with the keys ${list(known)}`);
     if (pairs === undefined) return undefined;
     const result: { [key: string]: unknown } = {};
+    const places = new Map<string, Place>();
+    let whole = true;
     for (const pair of pairs) {
       const key = at.below(pair.key);
       const name = isScalar(pair.key) ? String(pair.key.value) : '';
       const read = Object.hasOwn(keys, name) ? (keys as { [name: string]: Read<unknown> })[name] : undefined;
-      if (read !== undefined) result[name] = read(key.below(pair.value));
-      else if (planned.includes(name)) {
-        key.problem('not-supported-yet', `"${name}" is not supported by this version yet; leave it out`);
-      } else key.problem('unknown-key', `there is no key "${name}" here${meant(name, known)}`);
+      if (read === undefined)
+        key.problem('unknown-key', `there is no key "${name}" here${meant(name, known)}`);
+      const place = key.below(pair.value);
+      places.set(name, place);
+      const value = read?.(place);
+      if (value === undefined) whole = false;
+      else result[name] = value;
     }
+    if (whole) check(result as Partial<T>, (key) => places.get(key) ?? at);
     return result as Partial<T>;
   };
 }
@@ -99,10 +111,48 @@ export function named<T>(
   };
 }
 
-export function sequence<T>(what: string, read: Read<T>): Read<T[]> {
+/** @param check looks at all items that could be read, in their order */
+export function sequence<T>(
+  what: string,
+  read: Read<T>,
+  check: (items: readonly { value: T; place: Place }[]) => void = () => {},
+): Read<T[]> {
   return (at) => {
     if (!isSeq(at.node)) return at.problem('wrong-type', `a list of ${what} belongs here`);
-    return at.node.items.map((item) => read(at.below(item))).filter((item) => item !== undefined);
+    const items = at.node.items.flatMap((item) => {
+      const place = at.below(item);
+      const value = read(place);
+      return value === undefined ? [] : [{ value, place }];
+    });
+    check(items);
+    return items.map(({ value }) => value);
+  };
+}
+
+/** One value, or a list of at least one. */
+export function oneOrMore<T>(what: string, read: Read<T>): Read<T[]> {
+  const many = sequence(what, read);
+  return (at) => {
+    if (!isSeq(at.node)) {
+      const value = read(at);
+      return value === undefined ? undefined : [value];
+    }
+    if (at.node.items.length === 0) return at.problem('bad-value', `this list of ${what} is empty`);
+    return many(at);
+  };
+}
+
+/** `true`, `false`, and `yes` and `no`, which YAML 1.2 takes for words. */
+export function truth(what: string): Read<boolean> {
+  const words = new Map([
+    ['true', true],
+    ['yes', true],
+    ['false', false],
+    ['no', false],
+  ]);
+  return (at) => {
+    const value = words.get(isScalar(at.node) ? String(at.node.value) : '');
+    return value ?? at.problem('bad-value', `${what} is true or false`);
   };
 }
 
@@ -129,16 +179,12 @@ export function integer(what: string, min: number, max: number): Read<number> {
   };
 }
 
-/** One of some words; a planned word is refused with the reason. */
-export function oneOf<T extends string>(words: readonly T[], planned: readonly string[] = []): Read<T> {
+export function oneOf<T extends string>(words: readonly T[]): Read<T> {
   return (at) => {
-    const value = isScalar(at.node) ? String(at.node.value) : '';
+    const value = isScalar(at.node) ? String(at.node.value) : undefined;
+    if (value === undefined) return at.problem('wrong-type', `one of ${list(words)} belongs here`);
     const word = words.find((candidate) => candidate === value);
-    if (word !== undefined) return word;
-    if (planned.includes(value)) {
-      return at.problem('not-supported-yet', `"${value}" is not supported by this version yet`);
-    }
-    return at.problem('bad-value', `"${value}" is none of ${list(words)}${meant(value, words)}`);
+    return word ?? at.problem('bad-value', `"${value}" is none of ${list(words)}${guess(value, words)}`);
   };
 }
 
@@ -150,8 +196,12 @@ function pairsOf(at: Place, what: string): readonly Pair[] | undefined {
 }
 
 function meant(word: string, valid: readonly string[]): string {
+  return guess(word, valid) || `; there are ${list(valid)}`;
+}
+
+function guess(word: string, valid: readonly string[]): string {
   const near = nearest(word, valid);
-  return near === undefined ? `; it can be ${list(valid)}` : `; did you mean "${near}"?`;
+  return near === undefined ? '' : `; did you mean "${near}"?`;
 }
 
 function list(words: readonly string[]): string {

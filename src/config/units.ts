@@ -42,6 +42,19 @@ export function parseRate(text: string): number | undefined {
   return match === null ? undefined : parseSize(match[1] ?? '');
 }
 
+/** Milliseconds as `90s`, `15m`, `30d`: the largest unit that leaves nothing over. */
+export function formatDuration(ms: number): string {
+  if (ms === 0) return '0s';
+  const units = ['d', 'h', 'm', 's', 'ms'];
+  const unit = units.find((name) => ms % (DURATION_UNITS[name] ?? 1) === 0) ?? 'ms';
+  return `${ms / (DURATION_UNITS[unit] ?? 1)}${unit}`;
+}
+
+/** Bytes per second as `20 MB/s`; no limit is `none`. */
+export function formatRate(bytes: number): string {
+  return Number.isFinite(bytes) ? `${formatSize(bytes)}/s` : 'none';
+}
+
 /** Bytes as `1.5 TB`, with powers of ten. */
 export function formatSize(bytes: number): string {
   const units = ['B', 'KB', 'MB', 'GB', 'TB', 'PB'];

@@ -13,7 +13,7 @@ import {
   parseSize,
   positionOf,
   readNetworkConfig,
-  readPodConfig,
+  type readPodConfig,
 } from '../../src/config/index.js';
 
 /** Code, line and column of every problem. */
@@ -84,15 +84,6 @@ test('every mistake is told with its place', () => {
   assert.deepEqual(problemsOf('a: &x 1\ncopies: *x\n'), ['unknown-key 1:1', 'bad-value 2:9']);
 });
 
-test('what later versions will do is refused, not accepted in silence', () => {
-  const text = 'rules: []\ncrisis: {}\nadmins: [a]\njoin: approve\npods: { a: { pin: [/x] } }\n';
-  assert.deepEqual(
-    readNetworkConfig(text).problems.map((problem) => problem.code),
-    Array(5).fill('not-supported-yet'),
-  );
-  assert.deepEqual(problemsOf('pin: [/x]\n', readPodConfig), ['not-supported-yet 1:1']);
-});
-
 test('the error draws the line with a caret and says what was perhaps meant', () => {
   assert.throws(
     () => parseNetworkConfig('copies: 2\ncopise: 2\n'),
@@ -139,10 +130,16 @@ test('a size that was shown is read back within its last digit', () => {
 test("a pod's own file fills in, and lowers the capacity only", () => {
   const network = parseNetworkConfig('pods: { a: { capacity: 4TB, cache: 1GB } }');
   const own = parsePodConfig('capacity: 1TB\ncache: 9GB\nlisten: 0.0.0.0:4747\nbandwidth: { up: 5MB/s }\n');
-  assert.deepEqual(effectivePodSettings(network, 'a', own), { capacity: 1e12, cache: 1e9 });
-  assert.deepEqual(effectivePodSettings(network, 'b', own), { capacity: 1e12, cache: 9e9 });
+  const bandwidth = { up: 5e6 };
+  assert.deepEqual(effectivePodSettings(network, 'a', own), { capacity: 1e12, cache: 1e9, bandwidth });
+  assert.deepEqual(effectivePodSettings(network, 'b', own), { capacity: 1e12, cache: 9e9, bandwidth });
   assert.deepEqual(effectivePodSettings(network, 'a', { capacity: 9e12 }), { capacity: 4e12, cache: 1e9 });
-  assert.equal(own.bandwidth?.up, 5e6);
+  const limited = parseNetworkConfig(
+    'bandwidth: { up: 1MB/s }\npods: { a: { bandwidth: { up: 9MB/s }, pin: [/x] } }',
+  );
+  assert.deepEqual(effectivePodSettings(limited, 'a', own).bandwidth, { up: 9e6 }, 'its own line wins');
+  assert.deepEqual(effectivePodSettings(limited, 'b', own).bandwidth, { up: 1e6 }, 'an owner may only lower');
+  assert.deepEqual(effectivePodSettings(limited, 'a', { pin: ['/y', '/x'] }).pin, ['/x', '/y']);
 });
 
 test('no text makes the reader throw anything but its own error', () => {
