@@ -15,7 +15,7 @@ import { checkChange } from '../../src/tree/engine/change-check.js';
 import type { EngineEvents } from '../../src/tree/engine/client.js';
 import { TreeDocument } from '../../src/tree/engine/document.js';
 import { Engine } from '../../src/tree/engine/engine.js';
-import type { Indexer } from '../../src/tree/engine/indexer.js';
+import type { Indexer, RegisterReader } from '../../src/tree/engine/indexer.js';
 import { LocalGroup } from '../../src/tree/engine/local-group.js';
 import { encodeData, encodeLocation } from '../../src/tree/engine/registers.js';
 import { encodeSnapshot } from '../../src/tree/engine/snapshot.js';
@@ -78,7 +78,11 @@ function build(files: number): { bytes: Uint8Array; inodes: InodeId[] } {
 }
 
 function newGroup(document: TreeDocument): LocalGroup {
-  return new LocalGroup(document, { ownSeq: () => 0, placeOf: () => ({ parent: ROOT, name: 'x' }) });
+  return new LocalGroup(document, {
+    registers: (inode) => document.read(inode),
+    ownSeq: () => 0,
+    placeOf: () => ({ parent: ROOT, name: 'x' }),
+  });
 }
 
 /** The mean of the last rounds, in milliseconds of processor time. */
@@ -264,7 +268,7 @@ async function engine(
     network: NETWORK,
     founder: false,
     database,
-    makeIndexer: withIndex ? makeIndexer : () => NO_INDEX,
+    makeIndexer: withIndex ? makeIndexer : noIndex,
     events: new Emitter<EngineEvents>(),
     clock: systemClock,
     log: silentLog,
@@ -302,12 +306,13 @@ async function engine(
 }
 
 /** To tell the engine's share from the index's. */
-const NO_INDEX: Indexer = {
+const noIndex = (_: unknown, reader: RegisterReader): Indexer => ({
   stamp: () => ({ heads: [], seq: 0 }),
+  registers: (inode) => reader.read(inode),
   update: () => ({ inodes: [], names: [] }),
   rebuild: () => {},
   shownConflict: () => undefined,
-};
+});
 
 async function measure(group: string, pieces: number, work: () => Promise<unknown>): Promise<EngineResult> {
   const [start, cpu] = [performance.now(), cpuMs()];

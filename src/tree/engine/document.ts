@@ -9,7 +9,7 @@ import {
   type SyncState,
 } from './automerge.js';
 import type { RegisterReader } from './indexer.js';
-import { decodeAttributes, decodeData, decodeLocation, decodeTombstone } from './registers.js';
+import { decodeRegister } from './registers.js';
 
 const VERSION = 1;
 const ROOT_BUCKET = 'root';
@@ -20,8 +20,20 @@ const KEY = /^([0-9a-f]{1,10})([ldax])$/;
 export interface Touched {
   inodes: Set<InodeId>;
   all: boolean;
+  /** The single writes, as far as they alone tell how the registers are now. */
+  registerWrites: RegisterOperation[];
   /** Writes in these changes, of whatever kind. */
   writes: number;
+}
+
+/** One write of a change: `value` is undefined where it only takes others away, or does not fit the schema. */
+export interface RegisterOperation {
+  inode: InodeId;
+  register: RegisterName;
+  id: OpId;
+  value: Registers[RegisterName][number]['value'] | undefined;
+  /** The values that it takes the place of. */
+  overwrites: readonly OpId[];
 }
 
 /** A change of this pod and the Lamport counters of its writes. */
@@ -44,6 +56,8 @@ export class TreeDocument implements RegisterReader {
   private top: string | undefined;
   private readonly objects = new Map<string, string>();
   private readonly names = new Map<string, string>();
+  /** The highest Lamport counter of what is committed; undefined when it has to be asked. */
+  private highest: number | undefined;
 
   private constructor(handle: Handle) {
     this.handle = handle;
@@ -91,6 +105,7 @@ export class TreeDocument implements RegisterReader {
   /** The founder's first change: every pod's document begins with this very one, so each map in it has one
    *  creator. */
   found(network: Uint8Array): LocalChange {
+    this.highest = 0;
     const buckets = Object.fromEntries([ROOT_BUCKET, ...DERIVED_BUCKETS].map((name) => [name, {}]));
     this.handle.put('_root', 'v', VERSION, 'uint');
     this.handle.put('_root', 'network', network);
@@ -103,33 +118,28 @@ export class TreeDocument implements RegisterReader {
   // Reading
 
   read(inode: InodeId): Registers | undefined {
-    const { l, d, a, x } = this.look(inode);
-    const registers: Registers = { l, d, a, x };
+    const registers: Registers = {
+      l: this.values(inode, 'l'),
+      d: this.values(inode, 'd'),
+      a: this.values(inode, 'a'),
+      x: this.values(inode, 'x'),
+    };
     return REGISTER_NAMES.some((name) => registers[name].length > 0) ? registers : undefined;
   }
 
-  /** The registers as they are now, each read when it is first asked for; all empty for an unknown inode. */
-  look(inode: InodeId): Registers {
+  /** All concurrent values of one register that fit the schema, the winner last. */
+  values<Name extends RegisterName>(inode: InodeId, register: Name): Registers[Name] {
     const place = parseInode(inode);
-    const object = place && this.objects.get(place.bucket);
-    const read = <T>(register: RegisterName, decode: (bytes: Uint8Array) => T | undefined) =>
-      once(() => (object === undefined ? [] : this.values(object, `${place?.index}${register}`, decode)));
-    const [l, d] = [read('l', decodeLocation), read('d', decodeData)];
-    const [a, x] = [read('a', decodeAttributes), read('x', decodeTombstone)];
-    return {
-      get l() {
-        return l();
-      },
-      get d() {
-        return d();
-      },
-      get a() {
-        return a();
-      },
-      get x() {
-        return x();
-      },
-    };
+    const object = place === undefined ? undefined : this.objects.get(place.bucket);
+    const found: Versioned<Registers[Name][number]['value']>[] = [];
+    if (place === undefined || object === undefined) return found as Registers[Name];
+    for (const [type, bytes, id] of this.handle.getAll(object, place.index + register)) {
+      const value = type === 'bytes' ? decodeRegister(register, bytes) : undefined;
+      if (value === undefined || id === undefined) this.misfits++;
+      else found.push({ id, value });
+    }
+    if (found.length > 1) found.sort((a, b) => compareOpIds(a.id, b.id));
+    return found as Registers[Name];
   }
 
   *inodes(): Iterable<InodeId> {
@@ -149,31 +159,58 @@ export class TreeDocument implements RegisterReader {
 
   // Writing: between the first of these and `commit` nothing else may be called but `read`.
 
-  put(inode: InodeId, register: RegisterName, value: Uint8Array): void {
+  /** @returns the id of the write, or undefined when this very value was there already. Where several were, the
+   *  write may leave one of them with the id it had. */
+  put(inode: InodeId, register: RegisterName, value: Uint8Array): OpId | undefined {
     const place = parseInode(inode);
     const object = place && this.objects.get(place.bucket);
     if (place === undefined || object === undefined) throw new RangeError(`no bucket for ${inode}`);
+    const next = this.nextWrite();
     this.handle.put(object, place.index + register, value);
+    return this.nextWrite() === next ? undefined : this.idOf(next);
   }
 
-  /** Makes a bucket, with its first values (keys are index and register) when there are some. */
-  makeBucket(bucket: string, values: { [key: string]: Uint8Array } = {}): void {
+  /** Makes a bucket, with its first values (keys are index and register) when there are some.
+   *  @returns the ids of those, by key */
+  makeBucket(bucket: string, values: { [key: string]: Uint8Array } = {}): Map<string, OpId> {
     if (this.top === undefined) throw new RangeError('the document is not founded');
+    const map = this.nextWrite();
+    const keys = Object.keys(values).sort();
     const object =
-      Object.keys(values).length === 0
+      keys.length === 0
         ? this.handle.putObject(this.top, bucket, {})
         : this.handle.putObjectFromHydrate(this.top, bucket, values);
     this.remember(bucket, object);
+    return new Map(keys.map((key, at) => [key, this.idOf(map + 1 + at)]));
   }
 
   /** Ends the change. Its time is always 0: the clock decides nothing, and the same history replays to the same
    *  hashes. @returns the change, to be made durable before anyone sees it */
   commit(): LocalChange {
+    const lastCounter = this.nextWrite() - 1;
+    const firstCounter = lastCounter - this.handle.pendingOps() + 1;
     const hash = this.handle.commit(null, 0);
     const change = this.handle.getLastLocalChange();
-    const meta = hash === null ? null : this.handle.getChangeMetaByHash(hash);
-    if (meta === null || change === null) throw new RangeError('there was nothing to commit');
-    return { change, firstCounter: meta.startOp, lastCounter: meta.maxOp };
+    if (hash === null || change === null) throw new RangeError('there was nothing to commit');
+    this.highest = lastCounter;
+    return { change, firstCounter, lastCounter };
+  }
+
+  private idOf(counter: number): OpId {
+    return `${counter}@${this.actor}`;
+  }
+
+  /** The Lamport counter that the next write will have. */
+  private nextWrite(): number {
+    this.highest ??= this.highestCounter();
+    return this.highest + this.handle.pendingOps() + 1;
+  }
+
+  /** It is a head's: every change follows upon those that it depends on. To be asked while nothing is pending,
+   *  for asking for the heads ends a change. */
+  private highestCounter(): number {
+    const counters = this.handle.getHeads().map((head) => this.handle.getChangeMetaByHash(head)?.maxOp ?? 0);
+    return Math.max(0, ...counters);
   }
 
   /** Writes that were put since the last commit. */
@@ -191,6 +228,7 @@ export class TreeDocument implements RegisterReader {
   /** Takes changes that passed the gate; those whose dependencies are missing wait inside.
    *  @throws Error when Automerge refuses one; those before it may be in */
   applyChanges(changes: Uint8Array[]): void {
+    this.highest = undefined;
     this.handle.applyChanges(changes);
   }
 
@@ -214,6 +252,7 @@ export class TreeDocument implements RegisterReader {
   }
 
   receiveSync(state: SyncState, message: Uint8Array): void {
+    this.highest = undefined;
     this.handle.receiveSyncMessage(state, message);
   }
 
@@ -229,30 +268,50 @@ export class TreeDocument implements RegisterReader {
    *  losing value. Learns the buckets that the changes made. */
   touched(changes: readonly DecodedChange[]): Touched {
     const inodes = new Set<InodeId>();
+    const unclear = new Set<InodeId>();
     let all = false;
     let writes = 0;
     for (const { ops } of changes) {
       writes += ops.length;
       for (const { obj, key } of ops) {
         if (obj === '_root') all ||= key === 'b';
-        else if (obj === this.top) this.relearn(key, inodes);
+        else if (obj === this.top) this.relearn(key, inodes, unclear);
       }
     }
-    if (all) this.findBuckets();
-    else for (const change of changes) this.collect(change, inodes);
-    return { inodes, all, writes };
+    if (all) {
+      this.findBuckets();
+      return { inodes, all, writes, registerWrites: [] };
+    }
+    const found = changes.flatMap((change) => this.collect(change, unclear));
+    for (const { inode } of found) inodes.add(inode);
+    const registerWrites = unclear.size === 0 ? found : found.filter(({ inode }) => !unclear.has(inode));
+    return { inodes, all, writes, registerWrites };
   }
 
-  private collect({ ops }: DecodedChange, inodes: Set<InodeId>): void {
-    for (const { obj, key } of ops) {
+  private collect({ ops, startOp, actor }: DecodedChange, unclear: Set<InodeId>): RegisterOperation[] {
+    const found: RegisterOperation[] = [];
+    for (const [at, { obj, key, action, pred, value }] of ops.entries()) {
       const bucket = this.names.get(obj);
-      const index = bucket === undefined ? undefined : KEY.exec(key)?.[1];
-      if (index !== undefined) inodes.add(`${bucket}/${index}`);
+      const [, index, name] = (bucket === undefined ? null : KEY.exec(key)) ?? [];
+      if (index === undefined) continue;
+      const inode = `${bucket}/${index}`;
+      const register = name as RegisterName;
+      const bytes = action === 'set' ? bytesOf(value) : undefined;
+      // Maps, counters and the like are nothing that this program writes.
+      if (action !== 'set' && action !== 'del') unclear.add(inode);
+      found.push({
+        inode,
+        register,
+        id: `${startOp + at}@${actor}`,
+        value: bytes && decodeRegister(register, bytes),
+        overwrites: pred,
+      });
     }
+    return found;
   }
 
   /** A bucket's key was written: when its map is another one now, all inodes of both are touched. */
-  private relearn(bucket: string, inodes: Set<InodeId>): void {
+  private relearn(bucket: string, inodes: Set<InodeId>, unclear: Set<InodeId>): void {
     const before = this.objects.get(bucket);
     const object = this.top === undefined ? undefined : this.mapAt(this.top, bucket);
     if (before === object || !BUCKET.test(bucket)) return;
@@ -261,7 +320,9 @@ export class TreeDocument implements RegisterReader {
     for (const map of [before, object]) {
       for (const key of map === undefined ? [] : this.handle.keys(map)) {
         const index = KEY.exec(key)?.[1];
-        if (index !== undefined) inodes.add(`${bucket}/${index}`);
+        if (index === undefined) continue;
+        inodes.add(`${bucket}/${index}`);
+        if (before !== undefined) unclear.add(`${bucket}/${index}`);
       }
     }
   }
@@ -288,20 +349,6 @@ export class TreeDocument implements RegisterReader {
     return value?.[0] === 'map' ? value[1] : undefined;
   }
 
-  private values<T>(
-    object: string,
-    key: string,
-    decode: (bytes: Uint8Array) => T | undefined,
-  ): Versioned<T>[] {
-    const found: Versioned<T>[] = [];
-    for (const [type, value, id] of this.handle.getAll(object, key)) {
-      const decoded = type === 'bytes' ? decode(value) : undefined;
-      if (decoded === undefined || id === undefined) this.misfits++;
-      else found.push({ id, value: decoded });
-    }
-    return found.length > 1 ? found.sort((a, b) => compareOpIds(a.id, b.id)) : found;
-  }
-
   /**
    * The cure of Automerge's memory blow-up: a load, and any large batch of changes, leaves all its values in one
    * slab, which edits in ascending order copy again and again. Two writes per bucket, taken back at once, cut it
@@ -321,14 +368,6 @@ export class TreeDocument implements RegisterReader {
   }
 }
 
-function once<T>(work: () => T): () => T {
-  let value: T | undefined;
-  return () => {
-    value ??= work();
-    return value;
-  };
-}
-
 /** The actor that wrote a version. */
 export function actorOf(version: OpId): string {
   return version.slice(version.indexOf('@') + 1);
@@ -337,4 +376,10 @@ export function actorOf(version: OpId): string {
 /** The Lamport counter of a version. */
 export function counterOf(version: OpId): number {
   return Number.parseInt(version, 10);
+}
+
+/** Byte strings come out of decoded changes as plain arrays. */
+function bytesOf(value: unknown): Uint8Array | undefined {
+  if (value instanceof Uint8Array) return value;
+  return Array.isArray(value) ? Uint8Array.from(value as number[]) : undefined;
 }

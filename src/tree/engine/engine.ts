@@ -20,6 +20,7 @@ import { checkMessage, checkSchema, loadForeign } from './foreign.js';
 import type { Indexer, RegisterReader } from './indexer.js';
 import { Intake } from './intake.js';
 import { Keeper } from './keeper.js';
+import { type KnownRegisters, registersAfter } from './known-registers.js';
 import { type Loaded, type LoadOptions, loadDocument, rewrite, sameHeads } from './load.js';
 import { LocalGroup } from './local-group.js';
 import type { OwnWrites } from './own-writes.js';
@@ -49,6 +50,7 @@ export interface EngineParts extends LoadOptions {
 interface StagedGroup {
   seq: number;
   touched: ReadonlySet<InodeId>;
+  known: KnownRegisters;
   times: ReadonlyMap<InodeId, bigint>;
   change: LocalChange | undefined;
 }
@@ -85,8 +87,14 @@ export class Engine {
       inodes: () => this.document.inodes(),
     });
     this.condition = conditionOf(loaded, this.indexer.stamp().heads);
-    const now = () => ({ heads: this.document.heads(), seq: this.lastSeq });
-    this.keeper = new Keeper({ log: loaded.log, indexer: this.indexer, events, clock, now });
+    this.keeper = new Keeper({
+      log: loaded.log,
+      indexer: this.indexer,
+      read: (inode) => this.document.read(inode),
+      events,
+      clock,
+      now: () => ({ heads: this.document.heads(), seq: this.lastSeq }),
+    });
   }
 
   /** Loads the document, verifies it, founds it where that is due, and brings the index up to it.
@@ -141,9 +149,9 @@ export class Engine {
     if (fresh.length === 0) return;
     if (!this.founded) throw new WormholeError('busy', 'the document is not here yet');
     this.own.forget(Math.min(...fresh.map(({ seen }) => seen)));
-    for (const { seq, touched, times, change } of this.stage(fresh)) {
+    for (const { seq, touched, known, times, change } of this.stage(fresh)) {
       this.lastSeq = seq;
-      this.keeper.mark(touched, false, times);
+      this.keeper.mark(touched, known, { remote: false, times });
       this.record(change);
     }
     this.keeper.advance();
@@ -153,21 +161,22 @@ export class Engine {
   private stage(operations: readonly Operation[]): StagedGroup[] {
     const seq = operations.at(-1)?.seq ?? this.lastSeq;
     const group = new LocalGroup(this.document, {
+      registers: (inode) => this.keeper.registers(inode),
       ownSeq: (version) => this.own.seqOf(version),
       placeOf: (inode, version, registers) =>
         this.indexer.shownConflict(inode, version) ?? conflictPlace(version, registers),
     });
     try {
       for (const operation of operations) group.add(operation);
-      const { touched, times } = group;
-      return [{ seq, touched, times, change: group.write() ? this.document.commit() : undefined }];
+      const { touched, known, times } = group;
+      return [{ seq, touched, known, times, change: group.write() ? this.document.commit() : undefined }];
     } catch (error) {
       if (isDead(error)) throw error;
       this.document.rollback();
       if (operations.length > 1) return operations.flatMap((operation) => this.stage([operation]));
       const reason = messageOf(error);
       this.parts.log.error('an operation does not fit the document and was left out', { seq, reason });
-      return [{ seq, touched: group.touched, times: new Map(), change: undefined }];
+      return [{ seq, touched: group.touched, known: new Map(), times: new Map(), change: undefined }];
     }
   }
 
@@ -364,8 +373,9 @@ export class Engine {
   }
 
   private markChanges(decoded: readonly DecodedChange[]): void {
-    const { inodes, all, writes } = this.document.touched(decoded);
-    this.keeper.mark(inodes, true);
+    const { inodes, all, writes, registerWrites } = this.document.touched(decoded);
+    const known = registersAfter(registerWrites, (inode) => this.keeper.registers(inode));
+    this.keeper.mark(inodes, known, { remote: true });
     if (all) this.keeper.markAll();
     if (writes < SPREAD_FROM_WRITES) return;
     this.document.spread(new Set([...inodes].flatMap((inode) => parseInode(inode)?.bucket ?? [])));

@@ -1,4 +1,5 @@
 import type { Heads, InodeId, OpId, Registers } from '../schema.js';
+import type { KnownRegisters } from './known-registers.js';
 
 /** What the engine lets the indexer read of the document. */
 export interface RegisterReader {
@@ -18,10 +19,15 @@ export interface IndexChange {
 export interface Indexer {
   /** The heads that the index shows and the last journaled operation that is in it. Empty heads: no index yet. */
   stamp(): { heads: Heads; seq: number };
-  /** One atomic batch: re-resolves the touched inodes and stamps the new heads. `times` gives the wall clock of
-   *  local operations by inode; everything else takes `time`. */
+  /** An inode's registers as the index shows them, undefined for one that it does not have.
+   *  @throws WormholeError `corrupt` */
+  registers(inode: InodeId): Registers | undefined;
+  /** One atomic batch: re-resolves the touched inodes and stamps the new heads. `known` are the registers that
+   *  need not be read from the document. `times` gives the wall clock of local operations by inode; everything
+   *  else takes `time`. */
   update(change: {
     touched: Iterable<InodeId>;
+    known: KnownRegisters;
     heads: Heads;
     seq: number;
     time: bigint;

@@ -1,14 +1,17 @@
 import { type Clock, type Emitter, WormholeError } from '../../base/index.js';
-import { type Heads, type InodeId, ROOT } from '../schema.js';
+import { type Heads, type InodeId, type Registers, ROOT } from '../schema.js';
 import type { ChangeLog } from './change-log.js';
 import type { ChangeRecord } from './change-record.js';
 import type { EngineEvents } from './client.js';
 import type { IndexChange, Indexer } from './indexer.js';
+import type { KnownRegisters } from './known-registers.js';
 import { sameHeads } from './load.js';
 
 export interface KeeperParts {
   log: ChangeLog;
   indexer: Indexer;
+  /** Reads the document. */
+  read(inode: InodeId): Registers | undefined;
   events: Emitter<EngineEvents>;
   clock: Clock;
   /** Where the document stands. */
@@ -18,6 +21,8 @@ export interface KeeperParts {
 interface Dirty {
   inodes: Set<InodeId>;
   times: Map<InodeId, bigint>;
+  /** The registers of some of them, as the document has them now. */
+  known: KnownRegisters;
   /** Not these inodes but the whole index. */
   all: boolean;
   remote: boolean;
@@ -58,12 +63,34 @@ export class Keeper {
     if (record.own !== undefined) this.unsent.push(...record.changes);
   }
 
-  /** The index has to look at these inodes again. */
-  mark(inodes: Iterable<InodeId>, remote: boolean, times?: ReadonlyMap<InodeId, bigint>): void {
+  /** An inode's registers in the document, from the index while that shows them: it answers faster. To be asked
+   *  before the inode is written to. */
+  registers(inode: InodeId): Registers | undefined {
+    const { dirty } = this;
+    if (dirty?.known.has(inode)) return dirty.known.get(inode);
+    if (dirty !== undefined && (dirty.all || dirty.inodes.has(inode))) return this.parts.read(inode);
+    try {
+      return this.parts.indexer.registers(inode);
+    } catch (error) {
+      if (!(error instanceof WormholeError) || error.code !== 'corrupt') throw error;
+      return this.parts.read(inode);
+    }
+  }
+
+  /** The index has to look at these inodes again. `known`: the registers of some of them as they are now. */
+  mark(
+    inodes: Iterable<InodeId>,
+    known: KnownRegisters,
+    by: { remote: true } | { remote: false; times: ReadonlyMap<InodeId, bigint> },
+  ): void {
     const dirty = this.begin();
-    for (const inode of inodes) dirty.inodes.add(inode);
-    for (const [inode, time] of times ?? []) dirty.times.set(inode, time);
-    dirty.remote ||= remote;
+    for (const inode of inodes) {
+      dirty.inodes.add(inode);
+      if (known.has(inode)) dirty.known.set(inode, known.get(inode));
+      else dirty.known.delete(inode);
+    }
+    if (by.remote) dirty.remote = true;
+    else for (const [inode, time] of by.times) dirty.times.set(inode, time);
   }
 
   /** The index has to be built anew. */
@@ -118,14 +145,14 @@ export class Keeper {
   }
 
   private begin(): Dirty {
-    this.dirty ??= { inodes: new Set(), times: new Map(), all: false, remote: false };
+    this.dirty ??= { inodes: new Set(), known: new Map(), times: new Map(), all: false, remote: false };
     return this.dirty;
   }
 
   private updateIndex(dirty: Dirty, now: { heads: Heads; seq: number }): IndexChange {
     const stamp = { ...now, time: this.parts.clock.wallNs() };
-    const { inodes: touched, times } = dirty;
-    if (!dirty.all) return this.parts.indexer.update({ ...stamp, touched, times });
+    const { inodes: touched, known, times } = dirty;
+    if (!dirty.all) return this.parts.indexer.update({ ...stamp, touched, known, times });
     this.parts.indexer.rebuild(stamp);
     return { inodes: [ROOT], names: [] };
   }

@@ -5,20 +5,30 @@ import type {
   Location,
   Operation,
   OpId,
+  RegisterName,
   Registers,
   RegisterWrite,
-  Tombstone,
   Versioned,
 } from '../schema.js';
 import { derivedInode, parseInode } from './allocator.js';
 import type { TreeDocument } from './document.js';
-import { encodeAttributes, encodeData, encodeLocation, encodeTombstone } from './registers.js';
+import type { KnownRegisters } from './known-registers.js';
+import {
+  decodeRegister,
+  encodeAttributes,
+  encodeData,
+  encodeLocation,
+  encodeRegister,
+  encodeTombstone,
+} from './registers.js';
 
 /** A fresh bucket with at least so many new inodes is put as one value. */
 const HYDRATE_FROM_INODES = 4;
 
 /** What the group must know beyond the document. */
 export interface GroupContext {
+  /** The registers of an inode before the group. */
+  registers(inode: InodeId): Registers | undefined;
   /** The journal number under which this pod wrote a version: 0 for an own one of long ago, undefined for
    *  another pod's. */
   ownSeq(version: OpId): number | undefined;
@@ -51,6 +61,8 @@ export class LocalGroup {
   readonly touched = new Set<InodeId>();
   /** Wall clock of the operation that touched it last, nanoseconds. */
   readonly times = new Map<InodeId, bigint>();
+  /** The registers of what was written, as they are now in the document. */
+  readonly known: KnownRegisters = new Map();
   private readonly document: TreeDocument;
   private readonly context: GroupContext;
   private readonly staged = new Map<InodeId, Staged>();
@@ -105,7 +117,7 @@ export class LocalGroup {
   }
 
   private writeInode(inode: InodeId, staged: Staged): void {
-    const now = this.document.look(inode);
+    const now = this.look(inode);
     const isNew = now.d.length === 0 && now.l.length === 0;
     if (isNew && staged.dead && staged.l === undefined && staged.d === undefined) return;
     const open = isNew ? [] : now.d.filter((value) => !this.isGivenUp(value, now, staged));
@@ -123,11 +135,12 @@ export class LocalGroup {
     for (const value of distinct(kept)) this.makeReal(inode, value, now);
     const isWritten = staged.l !== undefined || data !== undefined;
     const tombstone = staged.dead && !isWritten ? this.tombstone(staged, now, open, kept) : undefined;
-    if (staged.l !== undefined) this.put(inode, 'l', encodeLocation(isNew ? placed(staged.l) : staged.l));
-    if (data !== undefined) this.put(inode, 'd', encodeData(data));
+    const moved =
+      staged.l !== undefined && this.put(inode, 'l', encodeLocation(isNew ? placed(staged.l) : staged.l));
+    const rewritten = data !== undefined && this.put(inode, 'd', encodeData(data));
     if (staged.a !== undefined && tombstone === undefined) this.put(inode, 'a', encodeAttributes(staged.a));
     if (tombstone !== undefined) this.put(inode, 'x', tombstone);
-    else if (isWritten && !isNew) this.unearth(inode, now.x);
+    else if (isWritten && !isNew && !moved && !rewritten) this.unearth(inode, now);
   }
 
   /**
@@ -160,19 +173,18 @@ export class LocalGroup {
     return encodeTombstone({ saw: saw.map(({ id }) => id) });
   }
 
-  /** A write to a deleted inode brings it back. Putting the very value that is there writes nothing, and its id
-   *  is one that the tombstone saw: then the tombstone has to go. */
-  private unearth(inode: InodeId, tombstones: readonly Versioned<Tombstone>[]): void {
-    if (tombstones.length === 0) return;
-    const buried = new Set(tombstones.flatMap(({ value }) => value.saw));
-    const { l, d } = this.document.look(inode);
+  /** A write to a deleted inode brings it back. Putting the very values that are there writes nothing, and their
+   *  ids are ones that the tombstone saw: then the tombstone has to go. */
+  private unearth(inode: InodeId, { l, d, x }: Registers): void {
+    if (x.length === 0) return;
+    const buried = new Set(x.flatMap(({ value }) => value.saw));
     if ([...l, ...d].every(({ id }) => buried.has(id))) this.put(inode, 'x', encodeTombstone({ saw: [] }));
   }
 
   /** A losing value becomes an inode of its own where it was shown; its id is the same on every pod. */
   private makeReal(inode: InodeId, value: Versioned<Data>, now: Registers): void {
     const made = derivedInode(value.id);
-    const there = this.document.look(made);
+    const there = this.look(made);
     if (there.d.length + there.l.length > 0) return;
     const place = this.context.placeOf(inode, value.id, now);
     const attributes = now.a.at(-1)?.value;
@@ -182,29 +194,60 @@ export class LocalGroup {
     if (attributes !== undefined) this.put(made, 'a', encodeAttributes(attributes));
   }
 
-  private put(inode: InodeId, register: keyof Registers, value: Uint8Array): void {
+  /** An inode's registers with what the group has written so far. */
+  private look(inode: InodeId): Registers {
+    return (this.known.has(inode) ? this.known.get(inode) : this.context.registers(inode)) ?? NO_REGISTERS;
+  }
+
+  /** @returns whether a write came of it: not where this very value is there already */
+  private put(inode: InodeId, register: RegisterName, value: Uint8Array): boolean {
     const place = parseInode(inode);
     if (place === undefined) throw new RangeError(`${inode} is not the id of an inode`);
-    if (this.document.hasBucket(place.bucket)) {
-      this.document.put(inode, register, value);
-      return;
+    if (!this.document.hasBucket(place.bucket)) {
+      const values = this.fresh.get(place.bucket) ?? {};
+      values[place.index + register] = value;
+      this.fresh.set(place.bucket, values);
+      return true;
     }
-    const values = this.fresh.get(place.bucket) ?? {};
-    values[place.index + register] = value;
-    this.fresh.set(place.bucket, values);
+    const before = this.look(inode);
+    const id = this.document.put(inode, register, value);
+    if (id === undefined) return false;
+    this.note(inode, before, register, { id, value });
+    return true;
+  }
+
+  /** One new value is in the place of all others, but where one of them was put again and may have kept its id. */
+  private note(
+    inode: InodeId,
+    before: Registers,
+    register: RegisterName,
+    write: { id: OpId; value: Uint8Array },
+  ): void {
+    const [first, ...more] = before[register];
+    const isPlain = first === undefined || (more.length === 0 && !isSame(register, first.value, write.value));
+    const value = isPlain ? decodeRegister(register, write.value) : undefined;
+    const values = value === undefined ? this.document.values(inode, register) : [{ id: write.id, value }];
+    this.known.set(inode, { ...before, [register]: values });
   }
 
   private writeBucket(bucket: string, values: { [key: string]: Uint8Array }): void {
     const inodes = Object.keys(values).filter((key) => key.endsWith('l')).length;
-    if (inodes >= HYDRATE_FROM_INODES) {
-      this.document.makeBucket(bucket, values);
-      return;
-    }
-    this.document.makeBucket(bucket);
+    const isHydrated = inodes >= HYDRATE_FROM_INODES;
+    const ids = this.document.makeBucket(bucket, isHydrated ? values : {});
     for (const [key, value] of Object.entries(values)) {
-      this.document.put(`${bucket}/${key.slice(0, -1)}`, key.slice(-1) as keyof Registers, value);
+      const inode = `${bucket}/${key.slice(0, -1)}`;
+      const register = key.slice(-1) as RegisterName;
+      const id = ids.get(key);
+      if (id === undefined) this.put(inode, register, value);
+      else this.note(inode, this.look(inode), register, { id, value });
     }
   }
+}
+
+const NO_REGISTERS: Registers = { l: [], d: [], a: [], x: [] };
+
+function isSame(register: RegisterName, value: unknown, bytes: Uint8Array): boolean {
+  return Buffer.compare(encodeRegister(register, value as never), bytes) === 0;
 }
 
 /** A second move within a group goes on from where the first began: nobody saw the place between. */

@@ -6,6 +6,8 @@ import {
   KINDS,
   type Location,
   type OpId,
+  type RegisterName,
+  type Registers,
   ROOT,
   type Tombstone,
 } from '../schema.js';
@@ -21,6 +23,21 @@ const CONTENT_HASH = /^[a-z][0-9a-f]{64}$/;
 const CONTENT = /^([A-Za-z0-9][\w.:-]{0,127})?$/;
 const OP_ID = /^([1-9][0-9]{0,15})@([0-9a-f]{2,128})$/;
 const INT64_MAX = 2n ** 63n - 1n;
+
+/** @returns undefined for what does not fit the schema */
+export function decodeRegister<Name extends RegisterName>(
+  register: Name,
+  bytes: Uint8Array,
+): Registers[Name][number]['value'] | undefined {
+  return DECODERS[register](bytes) as Registers[Name][number]['value'] | undefined;
+}
+
+export function encodeRegister<Name extends RegisterName>(
+  register: Name,
+  value: Registers[Name][number]['value'],
+): Uint8Array {
+  return (ENCODERS[register] as (value: unknown) => Uint8Array)(value);
+}
 
 export function encodeLocation({ parent, name, previous }: Location): Uint8Array {
   return encodeCbor(
@@ -110,6 +127,9 @@ export function decodeTombstone(bytes: Uint8Array): Tombstone | undefined {
   }
   return { saw };
 }
+
+const ENCODERS = { l: encodeLocation, d: encodeData, a: encodeAttributes, x: encodeTombstone } as const;
+const DECODERS = { l: decodeLocation, d: decodeData, a: decodeAttributes, x: decodeTombstone } as const;
 
 /** True for what the kernel takes as a name of an entry. */
 export function isName(name: unknown): name is string {

@@ -147,7 +147,9 @@ class ThreadedEngine implements EngineClient {
       workerData: settings,
     });
     this.worker = worker;
-    worker.on('message', (message: FromThread) => this.take(message));
+    worker.on('message', (messages: FromThread[]) => {
+      for (const message of messages) this.take(message);
+    });
     worker.on('error', (error) => {
       this.fatal ??= { error: { code: 'internal', message: error.message }, curable: true };
     });

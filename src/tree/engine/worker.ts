@@ -27,7 +27,7 @@ const IDLE_MS = 1_000;
 class EngineThread {
   private readonly engine: Engine;
   private readonly database: Database;
-  private readonly port: MessagePort;
+  private readonly out: Outbox;
   private readonly log: Log;
   /** Operations that cannot go in yet: a joiner's document is empty, or the disk is full. */
   private held: Operation[] = [];
@@ -35,10 +35,10 @@ class EngineThread {
   private idle: NodeJS.Timeout | undefined;
   private shown: EngineEvents['state']['state'] = 'loading';
 
-  constructor(engine: Engine, database: Database, port: MessagePort, log: Log) {
+  constructor(engine: Engine, database: Database, port: MessagePort, out: Outbox, log: Log) {
     this.engine = engine;
     this.database = database;
-    this.port = port;
+    this.out = out;
     this.log = log;
     port.on('message', (message: ToThread) => this.take(message));
     this.work();
@@ -48,11 +48,11 @@ class EngineThread {
     if (message.kind === 'apply') {
       this.held.push(...message.operations);
       this.work();
-      send(this.port, { kind: 'applied' });
+      this.out.send({ kind: 'applied' });
     } else if (message.kind === 'request') {
-      this.answer(message).catch((error) => fail(this.port, error));
+      this.answer(message).catch((error) => fail(this.out, error));
     } else {
-      this.close().catch((error) => fail(this.port, error));
+      this.close().catch((error) => fail(this.out, error));
     }
   }
 
@@ -65,13 +65,13 @@ class EngineThread {
       }
     } catch (error) {
       if (isFull(error)) this.waitForSpace();
-      else fail(this.port, error);
+      else fail(this.out, error);
       return;
     }
     this.show(this.engine.founded ? 'ready' : 'waiting');
     this.engine.settle().catch((error) => {
       // What is full now was said, and is tried again, by whoever wrote it.
-      if (!isFull(error)) fail(this.port, error);
+      if (!isFull(error)) fail(this.out, error);
     });
     this.tidy(false);
     clearTimeout(this.idle);
@@ -83,10 +83,10 @@ class EngineThread {
       const call = this.engine[method] as (...values: unknown[]) => Promise<unknown>;
       const value = await call.apply(this.engine, [...argument]);
       const transfer = method === 'snapshotForPeer' && value instanceof Uint8Array ? [value.buffer] : [];
-      send(this.port, { kind: 'answer', id, value }, transfer as ArrayBuffer[]);
+      this.out.send({ kind: 'answer', id, value }, transfer as ArrayBuffer[]);
     } catch (error) {
       if (isDead(error) || codeOf(error) === 'io') throw error;
-      send(this.port, { kind: 'refusal', id, error: plainError(error) });
+      this.out.send({ kind: 'refusal', id, error: plainError(error) });
     }
     this.work();
   }
@@ -101,12 +101,12 @@ class EngineThread {
     if (this.shown === state) return;
     this.shown = state;
     const value = reason === undefined ? { state } : { state, reason };
-    send(this.port, { kind: 'event', event: { name: 'state', value } });
+    this.out.send({ kind: 'event', event: { name: 'state', value } });
   }
 
   private tidy(idle: boolean): void {
     this.engine.tidy(idle).catch((error) => {
-      if (isDead(error)) fail(this.port, error);
+      if (isDead(error)) fail(this.out, error);
       else this.log.warn('no snapshot could be taken; the change log grows on', { reason: messageOf(error) });
     });
   }
@@ -126,6 +126,7 @@ class EngineThread {
       if (!isFull(error)) throw error;
     }
     await this.database.close();
+    this.out.flush();
     process.exit(0);
   }
 }
@@ -138,37 +139,58 @@ function codeOf(error: unknown): string | undefined {
   return error instanceof WormholeError ? error.code : undefined;
 }
 
-function send(port: MessagePort, message: FromThread, transfer: ArrayBuffer[] = []): void {
-  port.postMessage(message, transfer);
+/** What is said in one piece of work goes as one message: each costs both threads a wake-up. */
+class Outbox {
+  private readonly port: MessagePort;
+  private messages: FromThread[] = [];
+  private transfer: ArrayBuffer[] = [];
+
+  constructor(port: MessagePort) {
+    this.port = port;
+  }
+
+  send(message: FromThread, transfer: readonly ArrayBuffer[] = []): void {
+    if (this.messages.length === 0) queueMicrotask(() => this.flush());
+    this.messages.push(message);
+    this.transfer.push(...transfer);
+  }
+
+  flush(): void {
+    if (this.messages.length === 0) return;
+    this.port.postMessage(this.messages, this.transfer);
+    this.messages = [];
+    this.transfer = [];
+  }
 }
 
 /** Ends the thread and says why: a new one begins from snapshot and log. */
-function fail(port: MessagePort, error: unknown): void {
+function fail(out: Outbox, error: unknown): void {
   const code = codeOf(error);
   const curable = code !== 'newer-format' && code !== 'corrupt';
-  send(port, { kind: 'fatal', error: plainError(error), curable });
+  out.send({ kind: 'fatal', error: plainError(error), curable });
+  out.flush();
   process.exit(1);
 }
 
-function forwardingLog(port: MessagePort, part = ''): Log {
+function forwardingLog(out: Outbox, part = ''): Log {
   const entry = (level: LogLevel) => (message: string, fields?: Record<string, unknown>) => {
     const plain = Object.entries(fields ?? {}).map(([key, value]) => [
       key,
       value instanceof Error ? value.message : value,
     ]);
-    send(port, { kind: 'log', level, part, message, fields: Object.fromEntries(plain) });
+    out.send({ kind: 'log', level, part, message, fields: Object.fromEntries(plain) });
   };
   return {
     debug: entry('debug'),
     info: entry('info'),
     warn: entry('warn'),
     error: entry('error'),
-    part: (name) => forwardingLog(port, part === '' ? name : `${part}.${name}`),
+    part: (name) => forwardingLog(out, part === '' ? name : `${part}.${name}`),
   };
 }
 
-function forwardEvents(events: Emitter<EngineEvents>, port: MessagePort): void {
-  const forward = (event: EngineEvent) => send(port, { kind: 'event', event });
+function forwardEvents(events: Emitter<EngineEvents>, out: Outbox): void {
+  const forward = (event: EngineEvent) => out.send({ kind: 'event', event });
   events.on('echo', (value) => forward({ name: 'echo', value }));
   events.on('changes', (value) => forward({ name: 'changes', value }));
   events.on('durable', (value) => forward({ name: 'durable', value }));
@@ -184,12 +206,12 @@ function giveWay(log: Log): void {
   }
 }
 
-async function main(port: MessagePort, settings: ThreadSettings): Promise<void> {
-  const log = forwardingLog(port);
+async function main(port: MessagePort, out: Outbox, settings: ThreadSettings): Promise<void> {
+  const log = forwardingLog(out);
   giveWay(log);
   const database = openDatabase(settings.database, { flushed: false });
   const events = new Emitter<EngineEvents>();
-  forwardEvents(events, port);
+  forwardEvents(events, out);
   const engine = await Engine.open({
     folder: settings.folder,
     actor: makeActor(settings.podId, settings.podName, systemRandom),
@@ -204,11 +226,14 @@ async function main(port: MessagePort, settings: ThreadSettings): Promise<void> 
   });
   const ready: EngineReady = { heads: engine.durable.heads, appliedSeq: engine.appliedSeq };
   if (engine.condition !== undefined) ready.condition = engine.condition;
-  send(port, { kind: 'ready', ready });
-  new EngineThread(engine, database, port, log);
+  out.send({ kind: 'ready', ready });
+  // By itself: whoever waited for it begins to listen before anything else is said.
+  out.flush();
+  new EngineThread(engine, database, port, out, log);
 }
 
 if (parentPort !== null) {
   const port = parentPort;
-  main(port, workerData as ThreadSettings).catch((error) => fail(port, error));
+  const out = new Outbox(port);
+  main(port, out, workerData as ThreadSettings).catch((error) => fail(out, error));
 }

@@ -1,10 +1,11 @@
 import { WormholeError } from '../../base/index.js';
 import type { Database } from '../../store/index.js';
 import type { IndexChange, Indexer, RegisterReader } from '../engine/indexer.js';
+import type { KnownRegisters } from '../engine/known-registers.js';
 import { resolve } from '../resolver/resolve.js';
 import { type Change, type Context, type Counts, conflictInode } from '../resolver/tables.js';
 import { shownShadow } from '../resolver/view.js';
-import type { Heads, InodeId, OpId } from '../schema.js';
+import type { Heads, InodeId, OpId, Registers } from '../schema.js';
 import { addCounts, DatabaseTables, type Meta, NO_COUNTS, readMeta } from './database-tables.js';
 import { HotTables } from './hot-tables.js';
 import { LayeredTables } from './layered-tables.js';
@@ -44,6 +45,10 @@ class DatabaseIndexer implements Indexer {
     return { heads: this.meta.heads, seq: this.meta.seq };
   }
 
+  registers(inode: InodeId): Registers | undefined {
+    return this.hot.row(inode)?.registers;
+  }
+
   update(change: Parameters<Indexer['update']>[0]): IndexChange {
     try {
       return this.updateNow(change);
@@ -56,9 +61,16 @@ class DatabaseIndexer implements Indexer {
     }
   }
 
-  private updateNow({ touched, heads, seq, time, times }: Parameters<Indexer['update']>[0]): IndexChange {
+  private updateNow({
+    touched,
+    known,
+    heads,
+    seq,
+    time,
+    times,
+  }: Parameters<Indexer['update']>[0]): IndexChange {
     const context: Context = times === undefined ? { time } : { time, timeOf: (inode) => times.get(inode) };
-    const { layer, counts, inodes } = this.resolve(this.hot, touched, context);
+    const { layer, counts, inodes } = this.resolve(this.hot, touched, context, known);
     const meta: Meta = { ...this.meta, heads, seq, counts: addCounts(this.meta.counts, counts) };
     this.tables.write(layer.heldRows(), layer.heldNames(), meta);
     this.meta = meta;
@@ -103,10 +115,13 @@ class DatabaseIndexer implements Indexer {
     hot: HotTables,
     touched: Iterable<InodeId>,
     context: Context,
+    known?: KnownRegisters,
   ): { layer: LayeredTables; counts: Counts; inodes: InodeId[] } {
     const layer = new LayeredTables(hot);
     const changes: Change[] = [];
-    for (const inode of touched) changes.push({ inode, registers: this.reader.read(inode) });
+    for (const inode of touched) {
+      changes.push({ inode, registers: known?.has(inode) ? known.get(inode) : this.reader.read(inode) });
+    }
     const { counts, inodes } = resolve(layer, changes, context);
     return { layer, counts, inodes };
   }

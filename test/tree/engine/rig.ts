@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,9 +52,15 @@ export class MemoryIndexer implements Indexer {
     return this.stamped;
   }
 
-  update({ touched, heads, seq }: Parameters<Indexer['update']>[0]) {
+  registers(inode: InodeId): Registers | undefined {
+    return this.rows.get(inode);
+  }
+
+  /** What need not be read must be what reading gives. */
+  update({ touched, known, heads, seq }: Parameters<Indexer['update']>[0]) {
     if (this.failWith !== undefined) throw this.failWith;
     const inodes = [...touched];
+    for (const [inode, registers] of known) assert.deepEqual(registers, this.reader.read(inode));
     this.calls.push({ kind: 'update', touched: inodes });
     for (const inode of inodes) this.take(inode);
     this.stamped = { heads, seq };

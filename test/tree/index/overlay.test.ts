@@ -59,7 +59,13 @@ class Side {
   }
 
   private update(touched: InodeId[], time: bigint): IndexChange {
-    return this.indexer.update({ touched, heads: [`h${this.counter++}`], seq: this.seq, time });
+    return this.indexer.update({
+      touched,
+      known: new Map(),
+      heads: [`h${this.counter++}`],
+      seq: this.seq,
+      time,
+    });
   }
 }
 
