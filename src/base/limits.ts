@@ -38,7 +38,9 @@ export const LIMITS = {
   groupDelayMs: 5,
   /** While changes keep coming and the disk is slow, they are gathered for up to so long. */
   groupDelayMsMax: 50,
-  groupOperationsMax: 256,
+  /** While they come by the thousand, for up to so long: many at once cost a fraction of the same one by one. */
+  groupBulkDelayMsMax: 500,
+  groupOperationsMax: 4_096,
   /** From so many local operations that wait for the document on, whoever makes them is asked to wait. */
   pendingOperationsHigh: 10_000,
   /** Beyond so many, further ones are refused. */

@@ -4,6 +4,8 @@ import type { Journal } from './index/journal.js';
 import type { Operation } from './schema.js';
 
 const retryMs = 1_000;
+/** A stream of more than two operations in a millisecond makes ever larger groups; a slower one does not. */
+const BULK_MS_PER_OPERATION = 0.5;
 
 export interface PublisherOptions {
   engine: EngineClient;
@@ -116,7 +118,7 @@ export class Publisher {
         if (this.stopping.signal.aborted) return;
         this.options.engine.apply(batch);
         this.queue.splice(0, batch.length);
-        this.nextMs = startedMs + paceAfter(this.options.clock.monotonicMs() - startedMs);
+        this.nextMs = startedMs + paceAfter(this.options.clock.monotonicMs() - startedMs, batch.length);
         if (trouble) this.options.onTrouble(undefined);
         trouble = false;
       } catch (error) {
@@ -151,9 +153,12 @@ export class Publisher {
   }
 }
 
-/** As long again as the last batch took, within bounds. */
-function paceAfter(tookMs: number): number {
-  return Math.min(LIMITS.groupDelayMsMax, Math.max(LIMITS.groupDelayMs, 2 * tookMs));
+/** From the begin of a batch to that of the next: twice as long as its flushes took, and longer after many
+ *  operations, so that a stream of them comes in few large groups. Each within its bounds. */
+function paceAfter(tookMs: number, operations: number): number {
+  const forDisk = Math.min(LIMITS.groupDelayMsMax, 2 * tookMs);
+  const forBulk = Math.min(LIMITS.groupBulkDelayMsMax, BULK_MS_PER_OPERATION * operations);
+  return Math.max(LIMITS.groupDelayMs, forDisk, forBulk);
 }
 
 /** The contents that these operations make visible to others, each once. */
