@@ -51,6 +51,12 @@ export const LIMITS = {
   publishIntervalMs: 5_000,
   /** Pause before a failed publication is tried again. */
   publishRetryMs: 2_000,
+  /** A folder of at least so many entries that loses more than half of them at once: contract D21. */
+  massDeletionEntriesMin: 20,
+  /** Deletions of one pod with no longer pause between them are at once. */
+  massDeletionPauseMs: 30_000,
+  /** Inodes that one operation brings back: a few milliseconds on the mount's thread. */
+  restoredPerOperation: 250,
   inviteLifetimeMs: 10 * 60 * 1000,
   inviteLifetimeMsMax: 7 * 24 * 60 * 60 * 1000,
   /** A read whose chunk no reachable pod holds ends with EIO after this. */

@@ -1,13 +1,17 @@
 /** `wh`: one file a command; asks the daemon, prints. */
 import Down from './commands/down.js';
+import HistoryCommand from './commands/history.js';
 import Inspect from './commands/inspect.js';
 import Invite from './commands/invite.js';
 import Join from './commands/join.js';
 import List from './commands/ls.js';
 import New from './commands/new.js';
 import Pods from './commands/pods.js';
+import Restore from './commands/restore.js';
 import StatusCommand from './commands/status.js';
 import Sync from './commands/sync.js';
+import Trash from './commands/trash.js';
+import Undo from './commands/undo.js';
 import Up from './commands/up.js';
 
 /** Name → command, as oclif's explicit strategy reads them. */
@@ -22,4 +26,8 @@ export const COMMANDS = {
   ls: List,
   inspect: Inspect,
   sync: Sync,
+  history: HistoryCommand,
+  restore: Restore,
+  trash: Trash,
+  undo: Undo,
 };

@@ -4,7 +4,9 @@ import type { Inspection as Holding } from '../placement/index.js';
 import { type Node, parseConflictInode } from '../tree/index.js';
 import type { FileState, Inspection, Listed, PodDetails, SyncResult } from './control.js';
 import type { ControlHandlers } from './control-server.js';
+import { historyOf, trashOf } from './history.js';
 import type { Pod } from './pod.js';
+import { restore, undoMassDeletion } from './restore.js';
 import { podStatuses, statusOf } from './status.js';
 
 /** Without --timeout, `wh sync --wait` waits for so long: longer than anybody looks on. */
@@ -20,6 +22,10 @@ export function controlHandlers(pod: Pod): ControlHandlers {
     sync: ({ copies, timeoutMs }, { signal }) => sync(pod, copies, timeoutMs ?? SYNC_TIMEOUT_MS, signal),
     inspect: ({ path }) => inspect(pod, path),
     list: ({ path }) => list(pod, path),
+    history: ({ path }) => historyOf(pod, path),
+    trash: ({ path }, { signal }) => trashOf(pod, path, signal),
+    restore: (what, context) => restore(pod, what, context),
+    undo: (_, context) => undoMassDeletion(pod, context),
     stop: () => {
       // The answer goes out first.
       setImmediate(() => pod.stop('wh down'));

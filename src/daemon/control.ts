@@ -47,6 +47,8 @@ export interface Status {
   unpublished: number;
   underReplicated: number;
   conflicts: number;
+  /** Deletions of late that took more than half of a folder, and were not undone. */
+  massDeletions: MassDeletionStatus[];
   work: Work[];
   /** What needs a person's eye, each with its cure. */
   warnings: string[];
@@ -98,6 +100,58 @@ export interface SyncResult {
   copies: number | null;
 }
 
+/** What a file's name showed at some time. */
+export interface Version {
+  /** To be given after `@` to `wh restore`. */
+  version: string;
+  /** The file's time then, ISO 8601. */
+  time: string;
+  /** Who wrote it. */
+  pod: string;
+  size: number;
+  /** `deleted`: the last one of a file that is gone. */
+  kind: 'current' | 'overwritten' | 'deleted';
+}
+
+export interface FileHistory {
+  path: string;
+  /** What is there now, or was at last, then the others, the latest first. */
+  versions: Version[];
+}
+
+/** A deleted file, or a folder with all that went with it. */
+export interface Trashed {
+  path: string;
+  kind: string;
+  size: number;
+  /** What is in a folder, at any depth. */
+  entries: number;
+  /** When this pod saw it go, ISO 8601. */
+  time: string;
+  /** Who deleted it. */
+  pod: string;
+}
+
+/** More than half of a folder of twenty or more went at once. */
+export interface MassDeletionStatus {
+  /** Who did it. */
+  pod: string;
+  /** When this pod saw it begin, ISO 8601. */
+  time: string;
+  /** All that went, in these folders and others. */
+  deleted: number;
+  folders: { path: string; deleted: number; left: number }[];
+}
+
+export interface Restored {
+  /** Where it is now. */
+  path: string;
+  /** Files and folders that came back. */
+  entries: number;
+  /** The version that is there now, for a file. */
+  version: string | null;
+}
+
 /** Every call of the control socket: its arguments and its result. */
 export interface ControlCalls {
   status: { arguments: Record<string, never>; result: Status };
@@ -109,6 +163,14 @@ export interface ControlCalls {
   sync: { arguments: { copies: number | null; timeoutMs: number | null }; result: SyncResult };
   inspect: { arguments: { path: string }; result: Inspection };
   list: { arguments: { path: string }; result: Listed[] };
+  history: { arguments: { path: string }; result: FileHistory };
+  trash: { arguments: { path: string }; result: Trashed[] };
+  /** `version` as in the history, null: what was deleted or overwritten last; `to`: a path that is free. */
+  restore: { arguments: { path: string; version: string | null; to: string | null }; result: Restored };
+  undo: {
+    arguments: Record<string, never>;
+    result: { undone: MassDeletionStatus; entries: number };
+  };
   /** Answered at once; the daemon is down when its process is gone. */
   stop: { arguments: Record<string, never>; result: { pid: number } };
 }

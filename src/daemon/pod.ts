@@ -239,6 +239,7 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
   undo.push(() => closeServer(server, paths.socket));
   mount.closed.then((ended) => exit(`the mount is gone (${JSON.stringify(ended)})`));
   tellPresence(pod, undo);
+  forgetHistory(pod, undo);
   return pod;
 }
 
@@ -312,6 +313,20 @@ function tellPresence(pod: Pod, undo: Undo[]): void {
   const tell = () => pod.membership.tell({ free: pod.content.usage().freeBytes, state: pod.engine.state });
   tell();
   const timer = setInterval(tell, PRESENCE_INTERVAL_MS);
+  timer.unref();
+  undo.push(() => clearInterval(timer));
+}
+
+const FORGET_INTERVAL_MS = 60 * 60 * 1000;
+
+/** Lists what was overwritten and deleted for as long as the network's history reaches. */
+function forgetHistory({ tree, membership, log }: Pod, undo: Undo[]): void {
+  const forget = () => {
+    tree
+      .forgetHistory(declaredConfig(membership, log).history)
+      .catch((error) => log.warn('old history is forgotten later', { reason: messageOf(error) }));
+  };
+  const timer = setInterval(forget, FORGET_INTERVAL_MS);
   timer.unref();
   undo.push(() => clearInterval(timer));
 }

@@ -1,4 +1,5 @@
-import type { PodStatus, Status, Work } from './control.js';
+import type { MassDeletionStatus, PodStatus, Status, Work } from './control.js';
+import { massDeletions } from './history.js';
 import type { Pod } from './pod.js';
 
 /** One screen of what goes on. */
@@ -6,6 +7,7 @@ export function statusOf(pod: Pod): Status {
   const { record, tree, fileSystem, placement, mount } = pod;
   const counts = tree.counts();
   const troubles = troublesOf(pod);
+  const masses = massDeletions(pod, Date.now());
   return {
     network: record.network,
     pod: record.pod,
@@ -20,7 +22,8 @@ export function statusOf(pod: Pod): Status {
     underReplicated: placement.underReplicated(),
     conflicts: counts.conflicts,
     work: placement.work().map(workOf),
-    warnings: [...troubles, ...wishesOf(pod)],
+    massDeletions: masses,
+    warnings: [...troubles, ...masses.map(massSentence), ...wishesOf(pod)],
   };
 }
 
@@ -50,6 +53,15 @@ function wishesOf({ membership, config }: Pod): string[] {
   return [
     `Each file is meant to be on ${config.copies} pods, and ${holders} may hold it: let another one in with \`wh invite\`.`,
   ];
+}
+
+function massSentence({ pod, time, deleted, folders }: MassDeletionStatus): string {
+  const [worst] = folders;
+  const where =
+    worst === undefined
+      ? ''
+      : `, among them ${worst.deleted} of ${worst.deleted + worst.left} in ${worst.path}`;
+  return `${pod} deleted ${deleted} entries${where} (seen ${time}): \`wh undo\` brings them back.`;
 }
 
 function troublesOf({ engine, fileSystem }: Pod): string[] {

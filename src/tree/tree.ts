@@ -1,4 +1,6 @@
 import type { Emitter } from '../base/index.js';
+import type { History } from './history/history.js';
+import type { Revived } from './operations/revive.js';
 import type { Attributes, Data, Heads, InodeId, Kind, OpId } from './schema.js';
 
 /** A visible inode, as readers see it. Objects are shared and must not be changed. */
@@ -57,6 +59,8 @@ export interface TreeEvents extends Record<string, unknown> {
  */
 export interface Tree {
   readonly events: Emitter<TreeEvents>;
+  /** What was overwritten and deleted, and can be brought back. */
+  readonly history: Pick<History, keyof History>;
 
   node(id: InodeId): Node | undefined;
   /** The entry's inode, or undefined. */
@@ -108,6 +112,17 @@ export interface Tree {
       xattrs?: { [name: string]: Uint8Array };
     },
   ): Node;
+
+  /** Brings deleted inodes back, with their attributes and contents, to these places (and the folders around them,
+   *  where those are gone too), as one operation; those that are not deleted stay as they are. Who brings back many
+   *  takes `LIMITS.restoredPerOperation` at a time. */
+  revive(entries: readonly Revived[]): void;
+  /** Gives a file a content again that it had; its chunks are here. @throws WormholeError `not-found` */
+  restoreData(inode: InodeId, data: { size: number; mtime: bigint; content: string }): Node;
+  /** As `create`, but told to the kernel, which did not ask for it. */
+  restoreCopy(parent: InodeId, name: string, data: Data, attributes: Attributes): Node;
+  /** Forgets the history that was noted more than `periodMs` ago, in time that this store was open. */
+  forgetHistory(periodMs: number): Promise<void>;
 
   /** Set while too many operations wait for the document: whoever makes operations in numbers (fs/) waits for
    *  it before the next one. Beyond a far higher limit operations throw `busy`. */

@@ -2,6 +2,7 @@ import { type Clock, Emitter, LIMITS, type Log, WormholeError } from '../base/in
 import type { Database, UnflushedSession } from '../store/index.js';
 import { derivedInode, type InodeAllocator } from './engine/allocator.js';
 import type { EngineClient, EngineEvents } from './engine/client.js';
+import { History } from './history/history.js';
 import { contentsOf } from './index/contents.js';
 import type { Journal } from './index/journal.js';
 import type { Overlay } from './index/overlay.js';
@@ -10,6 +11,7 @@ import { create, link } from './operations/create.js';
 import { seenBy, withRealIds } from './operations/real-ids.js';
 import { rmdir, unlink } from './operations/remove.js';
 import { type RenameFlags, rename } from './operations/rename.js';
+import { type Revived, revive } from './operations/revive.js';
 import type { View } from './operations/view.js';
 import { Publisher } from './publisher.js';
 import { parseConflictInode } from './resolver/tables.js';
@@ -35,6 +37,7 @@ export interface TreeParts {
 export class WormholeTree implements Tree {
   readonly events = new Emitter<TreeEvents>();
   readonly sync: Tree['sync'];
+  readonly history: History;
   private readonly database: Database;
   private readonly session: UnflushedSession;
   private readonly journal: Journal;
@@ -64,6 +67,7 @@ export class WormholeTree implements Tree {
       allocate: () => allocator.next(),
       time: 0n,
     };
+    this.history = new History(database, (inode) => overlay.tables.row(inode));
     this.sync = {
       generate: (peer) => engine.generate(peer),
       receive: (peer, message) => engine.receive(peer, message),
@@ -191,6 +195,26 @@ export class WormholeTree implements Tree {
     return this.nodeAfter(changed.inode);
   }
 
+  revive(entries: readonly Revived[]): void {
+    const writes = revive(this.begin(), entries);
+    if (writes.length === 0) return;
+    this.commitWrites(writes);
+    this.tellAll(writes.map(({ inode }) => inode));
+  }
+
+  restoreData(inode: InodeId, data: { size: number; mtime: bigint; content: string }): Node {
+    const { id, versions } = this.nodeAfter(inode);
+    const node = this.setData(id, data, versions);
+    this.tellAll([node.id]);
+    return node;
+  }
+
+  restoreCopy(parent: InodeId, name: string, data: Data, attributes: Attributes): Node {
+    const node = this.create(parent, name, data, attributes);
+    this.tellAll([node.id]);
+    return node;
+  }
+
   congested(): Promise<void> | undefined {
     if (this.engineState !== 'ready' && this.engineState !== 'loading') return undefined;
     if (this.overlay.depth < LIMITS.pendingOperationsHigh) return undefined;
@@ -202,6 +226,10 @@ export class WormholeTree implements Tree {
       this.relief = { promise, resolve };
     }
     return this.relief.promise;
+  }
+
+  forgetHistory(periodMs: number): Promise<void> {
+    return this.engine.forgetHistory(periodMs);
   }
 
   // ---- durability
@@ -257,6 +285,14 @@ export class WormholeTree implements Tree {
     if (node === undefined)
       throw new WormholeError('internal', `${inode} is not visible after its own change`);
     return node;
+  }
+
+  /** What the kernel did not ask for itself, it has to hear of. */
+  private tellAll(inodes: readonly InodeId[]): void {
+    const nodes = inodes.map((inode) => this.node(inode)).filter((node) => node !== undefined);
+    const names = nodes.map(({ parent, name }) => ({ parent, name }));
+    const folders = new Set(names.map(({ parent }) => parent));
+    this.events.emit('changed', { inodes: [...nodes.map(({ id }) => id), ...folders], names });
   }
 
   private echoed(echo: EngineEvents['echo']): void {

@@ -44,6 +44,7 @@ function stopped(pod: Pod): Status {
     unpublished: 0,
     underReplicated: 0,
     conflicts: 0,
+    massDeletions: [],
     work: [],
     warnings: ['The daemon is not running: start it with `wh up`.'],
   };

@@ -89,6 +89,9 @@ export interface EngineClient {
    *  @throws WormholeError `protocol` when it is not valid or of another network, `exists` when not empty */
   adoptSnapshot(snapshot: Uint8Array): Promise<Heads>;
 
+  /** Forgets the history that was noted more than `periodMs` of the store's uptime ago. */
+  forgetHistory(periodMs: number): Promise<void>;
+
   /** Applies what is queued, takes a snapshot if worth it, ends the thread. */
   close(): Promise<void>;
 }

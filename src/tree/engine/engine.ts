@@ -8,6 +8,7 @@ import {
   WormholeError,
 } from '../../base/index.js';
 import type { Database } from '../../store/index.js';
+import { passedContents } from '../history/passed.js';
 import type { Heads, InodeId, Operation } from '../schema.js';
 import { parseInode } from './allocator.js';
 import { automerge, type DecodedChange, isDead } from './automerge.js';
@@ -40,7 +41,7 @@ export interface EngineParts extends LoadOptions {
   network: Uint8Array;
   founder: boolean;
   database: Database;
-  makeIndexer(database: Database, reader: RegisterReader): Indexer;
+  makeIndexer(database: Database, reader: RegisterReader, clock: Clock): Indexer;
   /** Heard from the first moment on: catching up at the start echoes too. */
   events: Emitter<EngineEvents>;
   clock: Clock;
@@ -82,10 +83,14 @@ export class Engine {
     this.own = loaded.own;
     this.lastSeq = loaded.seq;
     this.peers = new PeerStates(database, (heads) => this.document.contains(heads));
-    this.indexer = parts.makeIndexer(database, {
-      read: (inode) => this.document.read(inode),
-      inodes: () => this.document.inodes(),
-    });
+    this.indexer = parts.makeIndexer(
+      database,
+      {
+        read: (inode) => this.document.read(inode),
+        inodes: () => this.document.inodes(),
+      },
+      clock,
+    );
     this.condition = conditionOf(loaded, this.indexer.stamp().heads);
     this.keeper = new Keeper({
       log: loaded.log,
@@ -294,7 +299,13 @@ export class Engine {
 
   /** Takes a snapshot when the log is long enough to be worth it; when idle, half of that is enough. */
   async tidy(idle: boolean): Promise<void> {
+    if (idle) this.indexer.idle?.();
     if (this.changeLog.isLong(idle ? 1 : 2) && !this.stalled) await this.snapshot();
+  }
+
+  /** Old versions and deleted entries are listed for so long, in time that this store was open. */
+  async forgetHistory(periodMs: number): Promise<void> {
+    await this.indexer.forgetHistory?.(periodMs);
   }
 
   /** Writes the document as a new snapshot, durably, and lets go of the records that it holds. */
@@ -376,6 +387,7 @@ export class Engine {
     const { inodes, all, writes, registerWrites } = this.document.touched(decoded);
     const known = registersAfter(registerWrites, (inode) => this.keeper.registers(inode));
     this.keeper.mark(inodes, known, { remote: true });
+    this.keeper.pass(passedContents(registerWrites, known));
     if (all) this.keeper.markAll();
     if (writes < SPREAD_FROM_WRITES) return;
     this.document.spread(new Set([...inodes].flatMap((inode) => parseInode(inode)?.bucket ?? [])));

@@ -1,3 +1,4 @@
+import type { Passed } from '../history/passed.js';
 import type { Heads, InodeId, OpId, Registers } from '../schema.js';
 import type { KnownRegisters } from './known-registers.js';
 
@@ -32,9 +33,15 @@ export interface Indexer {
     seq: number;
     time: bigint;
     times?: ReadonlyMap<InodeId, bigint>;
+    /** Contents that came and went with these changes. */
+    passed?: readonly Passed[];
   }): IndexChange;
   /** Throws the index away and builds it again from all registers, in batches. */
   rebuild(stamp: { heads: Heads; seq: number; time: bigint }): void;
   /** Where the losing value of a concurrent edit is shown, for making it real. */
   shownConflict(inode: InodeId, version: OpId): { parent: InodeId; name: string } | undefined;
+  /** Nothing comes in for a while. */
+  idle?(): void;
+  /** Forgets the history that was noted more than `periodMs` of the store's uptime ago. */
+  forgetHistory?(periodMs: number): Promise<void>;
 }

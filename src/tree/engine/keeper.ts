@@ -1,4 +1,5 @@
 import { type Clock, type Emitter, WormholeError } from '../../base/index.js';
+import type { Passed } from '../history/passed.js';
 import { type Heads, type InodeId, type Registers, ROOT } from '../schema.js';
 import type { ChangeLog } from './change-log.js';
 import type { ChangeRecord } from './change-record.js';
@@ -23,6 +24,7 @@ interface Dirty {
   times: Map<InodeId, bigint>;
   /** The registers of some of them, as the document has them now. */
   known: KnownRegisters;
+  passed: Passed[];
   /** Not these inodes but the whole index. */
   all: boolean;
   remote: boolean;
@@ -93,6 +95,11 @@ export class Keeper {
     else for (const [inode, time] of by.times) dirty.times.set(inode, time);
   }
 
+  /** Contents that came and went with what was marked. */
+  pass(passed: readonly Passed[]): void {
+    this.begin().passed.push(...passed);
+  }
+
   /** The index has to be built anew. */
   markAll(): void {
     const dirty = this.begin();
@@ -145,14 +152,21 @@ export class Keeper {
   }
 
   private begin(): Dirty {
-    this.dirty ??= { inodes: new Set(), known: new Map(), times: new Map(), all: false, remote: false };
+    this.dirty ??= {
+      inodes: new Set(),
+      known: new Map(),
+      times: new Map(),
+      passed: [],
+      all: false,
+      remote: false,
+    };
     return this.dirty;
   }
 
   private updateIndex(dirty: Dirty, now: { heads: Heads; seq: number }): IndexChange {
     const stamp = { ...now, time: this.parts.clock.wallNs() };
-    const { inodes: touched, known, times } = dirty;
-    if (!dirty.all) return this.parts.indexer.update({ ...stamp, touched, known, times });
+    const { inodes: touched, known, times, passed } = dirty;
+    if (!dirty.all) return this.parts.indexer.update({ ...stamp, touched, known, times, passed });
     this.parts.indexer.rebuild(stamp);
     return { inodes: [ROOT], names: [] };
   }

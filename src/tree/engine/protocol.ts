@@ -18,7 +18,14 @@ export interface ThreadSettings {
 /** What peers, through the main thread, may ask of the document. */
 export type Requests = Pick<
   Engine,
-  'contains' | 'generate' | 'receive' | 'applyChanges' | 'disconnect' | 'snapshotForPeer' | 'adoptSnapshot'
+  | 'contains'
+  | 'generate'
+  | 'receive'
+  | 'applyChanges'
+  | 'disconnect'
+  | 'snapshotForPeer'
+  | 'adoptSnapshot'
+  | 'forgetHistory'
 >;
 export type Method = keyof Requests;
 

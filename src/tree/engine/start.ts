@@ -128,6 +128,10 @@ class ThreadedEngine implements EngineClient {
     return this.request('adoptSnapshot', [copy], [copy.buffer]);
   }
 
+  forgetHistory(periodMs: number): Promise<void> {
+    return this.request('forgetHistory', [periodMs]);
+  }
+
   close(): Promise<void> {
     this.closing ??= this.end();
     return this.closing;

@@ -97,11 +97,12 @@ export class DatabaseTables implements IndexReader {
     }
   }
 
-  /** Writes rows and names (undefined or empty: removes them) and the stamp as one batch. */
+  /** Writes rows and names (undefined or empty: removes them) and the stamp as one batch, and what `also` does. */
   write(
     rows: Iterable<[InodeId, Row | undefined]>,
     names: Iterable<[InodeId, string, NameRecord]>,
     meta: Meta | undefined,
+    also?: (batch: Batch) => void,
   ): void {
     this.database.writeNow((batch) => {
       const rowTable = batch.table(rowTableName(this.generation));
@@ -119,6 +120,7 @@ export class DatabaseTables implements IndexReader {
       this.actors.save(batch);
       this.starts.save(batch);
       if (meta !== undefined) writeMeta(batch, meta);
+      also?.(batch);
     });
     this.actors.committed();
     this.starts.committed();

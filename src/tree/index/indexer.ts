@@ -1,9 +1,10 @@
-import { WormholeError } from '../../base/index.js';
-import type { Database } from '../../store/index.js';
+import { type Clock, systemClock, WormholeError } from '../../base/index.js';
+import type { Batch, Database } from '../../store/index.js';
 import type { IndexChange, Indexer, RegisterReader } from '../engine/indexer.js';
 import type { KnownRegisters } from '../engine/known-registers.js';
+import { HistoryRecorder, type Observed } from '../history/recorder.js';
 import { resolve } from '../resolver/resolve.js';
-import { type Change, type Context, type Counts, conflictInode } from '../resolver/tables.js';
+import { type Change, type Context, type Counts, conflictInode, type Row } from '../resolver/tables.js';
 import { shownShadow } from '../resolver/view.js';
 import type { Heads, InodeId, OpId, Registers } from '../schema.js';
 import { addCounts, DatabaseTables, type Meta, NO_COUNTS, readMeta } from './database-tables.js';
@@ -18,8 +19,8 @@ const clearAfterUpdates = 16;
 const clearEntriesPerUpdate = 500;
 
 /** The index of a database, kept equal to the resolver's result for the document that `reader` reads. */
-export function makeIndexer(database: Database, reader: RegisterReader): Indexer {
-  return new DatabaseIndexer(database, reader);
+export function makeIndexer(database: Database, reader: RegisterReader, clock: Clock = systemClock): Indexer {
+  return new DatabaseIndexer(database, reader, clock);
 }
 
 class DatabaseIndexer implements Indexer {
@@ -30,8 +31,9 @@ class DatabaseIndexer implements Indexer {
   private hot: HotTables;
   private old: DatabaseTables | undefined;
   private updates = 0;
+  private readonly history: HistoryRecorder;
 
-  constructor(database: Database, reader: RegisterReader) {
+  constructor(database: Database, reader: RegisterReader, clock: Clock) {
     this.database = database;
     this.reader = reader;
     this.meta = readMeta(database);
@@ -39,6 +41,8 @@ class DatabaseIndexer implements Indexer {
     this.hot = new HotTables(this.tables);
     // A rebuild may have left something behind: half of the new tables, or the old ones.
     this.old = new DatabaseTables(database, otherGeneration(this.meta));
+    const left = (folder: InodeId, limit: number) => this.countEntries(folder, limit);
+    this.history = new HistoryRecorder(database, () => clock.monotonicMs(), left);
   }
 
   stamp(): { heads: Heads; seq: number } {
@@ -61,20 +65,22 @@ class DatabaseIndexer implements Indexer {
     }
   }
 
-  private updateNow({
-    touched,
-    known,
-    heads,
-    seq,
-    time,
-    times,
-  }: Parameters<Indexer['update']>[0]): IndexChange {
-    const context: Context = times === undefined ? { time } : { time, timeOf: (inode) => times.get(inode) };
-    const { layer, counts, inodes } = this.resolve(this.hot, touched, context, known);
+  private updateNow(change: Parameters<Indexer['update']>[0]): IndexChange {
+    const { touched, known, heads, seq, time, times, passed = [] } = change;
+    const observed: Observed[] = [];
+    const timeOf = (inode: InodeId) => times?.get(inode);
+    const observe = (inode: InodeId, before: Row | undefined, now: Row) => {
+      if (before !== undefined || !now.alive) observed.push({ inode, before, now });
+    };
+    const { layer, counts, inodes } = this.resolve(this.hot, touched, { time, timeOf, observe }, known);
     const meta: Meta = { ...this.meta, heads, seq, counts: addCounts(this.meta.counts, counts) };
-    this.tables.write(layer.heldRows(), layer.heldNames(), meta);
+    const wallMs = (inode: InodeId) => Number((timeOf(inode) ?? time) / 1_000_000n);
+    const notes = this.history.note(observed, passed, wallMs);
+    const also = notes && ((batch: Batch) => this.history.write(batch, notes));
+    this.tables.write(layer.heldRows(), layer.heldNames(), meta, also);
     this.meta = meta;
     this.hot.adopt(layer);
+    if (notes !== undefined) this.history.written(notes);
     this.clearOld();
     return changeOf(layer, inodes);
   }
@@ -104,6 +110,18 @@ class DatabaseIndexer implements Indexer {
   shownConflict(inode: InodeId, version: OpId): { parent: InodeId; name: string } | undefined {
     const shadow = shownShadow(new LayeredTables(this.hot), conflictInode(inode, version));
     return shadow === undefined ? undefined : { parent: shadow.parent, name: shadow.name };
+  }
+
+  idle(): void {
+    this.history.idle();
+  }
+
+  forgetHistory(periodMs: number): Promise<void> {
+    return this.history.forget(periodMs);
+  }
+
+  private countEntries(folder: InodeId, limit: number): number {
+    return [...new LayeredTables(this.hot).dentries(folder, undefined, limit)].length;
   }
 
   private clearOld(): void {

@@ -155,7 +155,7 @@ function loadData([, , kind, size, mtime, content, mode]: StoredData): Data {
 const HASHED_CONTENT = /^[a-z][0-9a-f]{64}$/;
 
 /** A letter and a SHA-256 in 33 bytes; anything else as the text it is. */
-function storeContent(content: string): string | Uint8Array {
+export function storeContent(content: string): string | Uint8Array {
   if (content.length !== 65 || !HASHED_CONTENT.test(content)) return content;
   const bytes = Buffer.allocUnsafe(33);
   bytes[0] = content.charCodeAt(0);
@@ -163,7 +163,7 @@ function storeContent(content: string): string | Uint8Array {
   return bytes;
 }
 
-function loadContent(bytes: Uint8Array): string {
+export function loadContent(bytes: Uint8Array): string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return String.fromCharCode(buffer[0] ?? 0) + buffer.toString('hex', 1);
 }

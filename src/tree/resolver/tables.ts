@@ -92,6 +92,8 @@ export interface Context {
   time: bigint;
   /** Overrides `time` for an inode that a local operation changed. */
   timeOf?(inode: InodeId): bigint | undefined;
+  /** Told of every inode that changed. */
+  observe?(inode: InodeId, before: Row | undefined, now: Row): void;
 }
 
 /** What a resolution did to the visible tree. */

@@ -143,6 +143,7 @@ export class Workspace {
       // A losing value has its inode's attributes.
       for (const { id } of losersOf(now.registers)) this.virtual.add(conflictInode(inode, id));
       if (before !== undefined) count(counts, inode, before, -1);
+      this.context.observe?.(inode, before, now);
       if (!gone) count(counts, inode, now, 1);
     }
     inodes.push(...this.virtual);

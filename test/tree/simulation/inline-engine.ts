@@ -67,6 +67,10 @@ export class InlineEngine implements EngineClient {
     return this.durable;
   }
 
+  forgetHistory(periodMs: number): Promise<void> {
+    return this.with((engine) => engine.forgetHistory(periodMs));
+  }
+
   contains(heads: Heads): Promise<boolean> {
     return this.with((engine) => engine.contains(heads));
   }
