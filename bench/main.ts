@@ -3,13 +3,14 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { type Figure, formatFigures, type Scenario } from './figure.js';
+import { content } from './scenarios/content.js';
 import { creates } from './scenarios/creates.js';
 import { largeRead } from './scenarios/large-read.js';
 import { largeTree } from './scenarios/large-tree.js';
 import { latency } from './scenarios/latency.js';
 import { treeCopy } from './scenarios/tree-copy.js';
 
-const SCENARIOS: Scenario[] = [latency, creates, treeCopy, largeRead, largeTree];
+const SCENARIOS: Scenario[] = [latency, creates, treeCopy, largeRead, content, largeTree];
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !SCENARIOS.some((scenario) => scenario.name === name));
