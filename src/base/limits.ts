@@ -49,6 +49,8 @@ export const LIMITS = {
   closeDurableWithinMs: 5_000,
   /** A file that is held open and written is published this often. */
   publishIntervalMs: 5_000,
+  /** Less often where that takes long, but at least so. */
+  publishIntervalMsMax: 60_000,
   /** Pause before a failed publication is tried again. */
   publishRetryMs: 2_000,
   /** A folder of at least so many entries that loses more than half of them at once: contract D21. */
@@ -149,6 +151,20 @@ export const LIMITS = {
   stagingSettleMs: 250,
   /** Closing the store waits so long for that. */
   stagingCloseMs: 2_000,
+  /** Chunks that nothing names are looked for an eighth of the declared history after the last time, within these
+   *  bounds, and for the first time so long after a start. */
+  collectIntervalMsMin: 60_000,
+  collectIntervalMsMax: 60 * 60 * 1000,
+  collectFirstMs: 10 * 60 * 1000,
+  /** What went out of the tree stays for so long at least, however short the declared history. */
+  collectGraceMs: 60_000,
+  /** A member that was not there for so long does not keep others from collecting (of their own time of running). */
+  collectAbsentMsMax: 180 * 24 * 60 * 60 * 1000,
+  /** Who told another pod that it keeps a chunk does so for this long at least; in all so many. */
+  keptLeaseMs: 10 * 60 * 1000,
+  keptLeasesMax: 262_144,
+  /** The daemon's log, looked at when the daemon starts. */
+  daemonLogBytesMax: 16 * 1024 * 1024,
   /** Small chunks and cache order go to the database this often. */
   contentUpkeepMs: 1_000,
   /** One record of a log in the store; the most that is read or written in one piece. */

@@ -1,17 +1,21 @@
 /** `wh`: one file a command; asks the daemon, prints. */
 import Down from './commands/down.js';
+import Evict from './commands/evict.js';
+import Fsck from './commands/fsck.js';
 import HistoryCommand from './commands/history.js';
 import Inspect from './commands/inspect.js';
 import Invite from './commands/invite.js';
 import Join from './commands/join.js';
 import List from './commands/ls.js';
 import New from './commands/new.js';
+import Pin from './commands/pin.js';
 import Pods from './commands/pods.js';
 import Restore from './commands/restore.js';
 import StatusCommand from './commands/status.js';
 import Sync from './commands/sync.js';
 import Trash from './commands/trash.js';
 import Undo from './commands/undo.js';
+import Unpin from './commands/unpin.js';
 import Up from './commands/up.js';
 
 /** Name → command, as oclif's explicit strategy reads them. */
@@ -30,4 +34,8 @@ export const COMMANDS = {
   restore: Restore,
   trash: Trash,
   undo: Undo,
+  pin: Pin,
+  unpin: Unpin,
+  evict: Evict,
+  fsck: Fsck,
 };

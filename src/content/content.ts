@@ -31,12 +31,22 @@ export interface OpenContent {
   readonly size: number;
   /** True when something was written or cut and not yet published. */
   readonly dirty: boolean;
+  /** Bytes that publishing it now would have to cut and store, about. */
+  readonly publishBytes: number;
   /** Bytes at an offset, shorter only at the end; answered without a promise where they are in memory.
    *  @throws WormholeError `unreachable` | `corrupt` | `io` */
   read(offset: number, length: number, signal?: AbortSignal): Uint8Array | Promise<Uint8Array>;
-  /** Takes the bytes (copies what it keeps). @throws WormholeError `full` | `io` */
+  /** Takes the bytes, which must not be changed until it is answered. @throws WormholeError `full` | `io` */
   write(offset: number, data: Uint8Array): void | Promise<void>;
   truncate(size: number): void | Promise<void>;
+  /** Makes bytes up to the end of the file zeros that take no space. @throws WormholeError `full` | `io` */
+  punch(start: number, end: number): void | Promise<void>;
+  /** Appends bytes `start` to `end` of a published content that would have the same offsets here, without moving or
+   *  fetching any. @returns false when that cannot be: then they are to be read and written */
+  share(content: ContentId, size: number, start: number, end: number): boolean;
+  /** The first offset from one on that is data, or in a hole (the end is one); undefined when there is none.
+   *  @throws WormholeError `unreachable` | `corrupt` when the list of chunks cannot be had */
+  seek(offset: number, what: 'data' | 'hole'): number | undefined | Promise<number | undefined>;
   /** Makes staged bytes survive the death of the process (contract D2). */
   save(): void | Promise<void>;
   /** Makes staged bytes survive a power cut (contract D3). */
@@ -69,6 +79,43 @@ export interface Recovered {
   content: OpenContent;
 }
 
+/** What the tree names; the daemon hands it in. */
+export interface Naming {
+  /** Resolves when `contents` shows everything that happened so far, and all of that is durable.
+   *  @throws when that cannot be had now */
+  settled(): Promise<void>;
+  /** The contents that are named, after an inode, about `limit` of them; all of one inode stay together. */
+  contents(after: string | undefined, limit: number): { inode: string; content: ContentId }[];
+  /** Calls back, until stopped, with what `contents` shows of inodes that changed; undefined: of any of them. */
+  watch(changed: (contents: readonly ContentId[] | undefined) => void): () => void;
+}
+
+export interface CollectOptions {
+  naming: Naming;
+  /** Unnamed chunks are kept for so long, counted in time that this store was open; undefined: nothing is removed,
+   *  and none is remembered. */
+  historyMs: number | undefined;
+  /** Only what was unnamed before this time (of the store's uptime) is removed: all others know that it is. */
+  seenByAllMs: number;
+  /** Is given the named chunks that are not evictable, a thousand at a time. */
+  kept?: (ids: readonly ChunkId[]) => Promise<void>;
+  /** Told now and then how many chunks were looked at. */
+  progress?: (chunks: number) => void;
+  signal: AbortSignal;
+}
+
+/** What a round found; chunks that may be evicted are only counted. */
+export interface Collected {
+  chunks: number;
+  /** Without a name and still here: history, or waiting for others to know. */
+  unnamed: number;
+  unnamedBytes: number;
+  removed: number;
+  removedBytes: number;
+  /** The store's uptime when it ended. */
+  atMs: number;
+}
+
 /**
  * Bytes by their hash. One gate verifies every byte that enters the store or leaves it to a reader.
  */
@@ -96,10 +143,26 @@ export interface ContentStore {
   keep(id: ChunkId): Promise<void>;
   /** The chunk need not be here any more: it becomes evictable. Nothing happens when it is absent. */
   release(id: ChunkId): Promise<void>;
+  /** Deletes a chunk here if it is evictable and not in use. @returns whether it did */
+  evict(id: ChunkId): Promise<boolean>;
+  /** All chunks that are stored here; those that come or go meanwhile may be among them or not. */
+  chunkIds(): AsyncIterable<ChunkId>;
+  /** Reads a chunk from the disk and compares its hash: its bytes as a number, or `damaged` (it is set aside), or
+   *  undefined when it is not here. @throws WormholeError `io` */
+  verify(id: ChunkId): Promise<number | 'damaged' | undefined>;
   /** Resolves when every chunk stored so far survives a power cut. */
   flush(): Promise<void>;
   /** How much of a content is here: all of it to stay, all of it but evictable in part, some, or nothing. */
   presence(content: ContentId): 'here' | 'partly' | 'cached' | 'remote';
+  /** True when the chunk is here to stay: not one that may be evicted, and not on its way out. */
+  isKept(id: ChunkId): boolean;
+  /** The content, unnamed as yet or for some time, is about to be named: none of it is collected from now on. */
+  claim(content: ContentId): void;
+  /** One round of removing what nothing names; another call waits for it. Small, and off the clock: what it finds
+   *  unnamed for the first time goes in a later round at the earliest.
+   *  @returns undefined when the tree changed so much that it is to be tried again
+   *  @throws WormholeError `unreachable` | `corrupt` when it cannot be known what some content needs, `interrupted` */
+  collect(options: CollectOptions): Promise<Collected | undefined>;
   usage(): { chunks: number; bytes: number; cachedBytes: number; stagedBytes: number; freeBytes: number };
   close(): Promise<void>;
 }

@@ -1,3 +1,4 @@
 /** Bytes by their hash: chunker, manifests, chunk store, LRU cache, staging. */
+export { Fingerprints } from './collection/fingerprints.js';
 export type * from './content.js';
 export { type ContentStoreOptions, openContentStore } from './open.js';

@@ -10,6 +10,9 @@ import { CombinedChunks } from './chunks/combined-chunks.js';
 import { chunkFolders, FileChunks, prepareChunkFolders } from './chunks/file-chunks.js';
 import { SmallChunks } from './chunks/small-chunks.js';
 import { VerifiedChunks } from './chunks/verified-chunks.js';
+import { Claims } from './collection/claims.js';
+import { Unnamed } from './collection/unnamed.js';
+import { Uptime } from './collection/uptime.js';
 import type { ChunkSource, ContentId, ContentStore, Recovered } from './content.js';
 import { Publisher } from './publishing/publisher.js';
 import { ChunkReader } from './reading/chunk-reader.js';
@@ -97,6 +100,7 @@ function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; gro
     warn: (error) => log.warn('small chunks could not be moved to the database yet', { error }),
   });
   const files = new FileChunks(folders, 'm');
+  const claims = new Claims();
   const chunks = new VerifiedChunks(new CombinedChunks(small, files), totals, log);
   const evictable = new Evictable({
     database,
@@ -107,6 +111,7 @@ function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; gro
       totals.add(-1, -length);
       await removed;
     },
+    claims,
     log,
   });
   const storing = new Storing({ chunks, files, evictable, space: ground.space });
@@ -127,8 +132,31 @@ function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; gro
     },
     recorded: () => ground.log.sync(),
   });
-  const workshop = { reading, memory, chunks, evictable, ground, publisher, settlement, slab: new Slab() };
-  const parts = { ...workshop, small, reader, layouts, writeBehind, storing, totals, clock, log };
+  const workshop = {
+    reading,
+    memory,
+    chunks,
+    evictable,
+    ground,
+    publisher,
+    settlement,
+    slab: new Slab(),
+    claims,
+  };
+  const collection = { unnamed: new Unnamed(database), uptime: new Uptime(database, clock) };
+  const parts = {
+    ...workshop,
+    ...collection,
+    opened: new Set<StagedContent>(),
+    small,
+    reader,
+    layouts,
+    writeBehind,
+    storing,
+    totals,
+    clock,
+    log,
+  };
   return { ...parts, chunkFolder: folders.chunks, closeLogs: async () => {} };
 }
 

@@ -2,19 +2,26 @@ import { setMaxListeners } from 'node:events';
 import { type Clock, LIMITS, type Log, WormholeError } from '../base/index.js';
 import type { SmallChunks } from './chunks/small-chunks.js';
 import { refused } from './chunks/verified-chunks.js';
+import { Round } from './collection/round.js';
+import type { Unnamed } from './collection/unnamed.js';
+import type { Uptime } from './collection/uptime.js';
 import type {
   ChunkId,
   ChunkRef,
   ChunkSource,
+  Collected,
+  CollectOptions,
   ContentId,
   ContentStore,
   OpenContent,
   Recovered,
 } from './content.js';
+import type { Layout } from './layout.js';
 import type { ChunkReader } from './reading/chunk-reader.js';
 import type { Layouts } from './reading/layouts.js';
 import type { WriteBehind } from './reading/write-behind.js';
 import { StagedContent, type Workshop } from './staging/staged-content.js';
+import { wholeShape } from './staging/staged-state.js';
 import type { Storing } from './storing.js';
 import type { Totals } from './totals.js';
 
@@ -26,6 +33,8 @@ export interface Parts extends Workshop {
   writeBehind: WriteBehind;
   storing: Storing;
   totals: Totals;
+  unnamed: Unnamed;
+  uptime: Uptime;
   clock: Clock;
   log: Log;
   /** Closes what the store was built on. */
@@ -40,6 +49,7 @@ export class LocalContentStore implements ContentStore {
   private readonly parts: Parts;
   private readonly closing = new AbortController();
   private found: Recovered[];
+  private round: Promise<unknown> = Promise.resolve();
   private readonly background: Promise<void>[];
 
   constructor(parts: Parts, found: Recovered[], options: { exact: boolean }) {
@@ -105,18 +115,50 @@ export class LocalContentStore implements ContentStore {
     return this.parts.storing.release(id);
   }
 
+  evict(id: ChunkId): Promise<boolean> {
+    return this.parts.evictable.evictNow(id);
+  }
+
+  chunkIds(): AsyncIterable<ChunkId> {
+    return this.parts.chunks.ids();
+  }
+
+  async verify(id: ChunkId): Promise<number | 'damaged' | undefined> {
+    const { chunks } = this.parts;
+    if (!chunks.has(id)) return undefined;
+    const bytes = await chunks.get(id);
+    if (bytes !== undefined) return bytes.length;
+    return chunks.wasRotten(id) ? 'damaged' : undefined;
+  }
+
   async flush(): Promise<void> {
     await Promise.all([this.parts.chunks.flush(), this.parts.evictable.flush()]);
   }
 
   presence(content: ContentId): 'here' | 'partly' | 'cached' | 'remote' {
     if (content === '') return 'here';
+    const whole = content.slice(1);
     const layout = content.startsWith('c') ? undefined : this.parts.layouts.here(content);
-    if (layout === undefined) return this.presenceOf([content.slice(1)], content.startsWith('m'));
-    return this.presenceOf(
-      idsOf(layout.count, layout.manifests, (i) => layout.entry(i)),
-      false,
-    );
+    if (layout !== undefined) return this.presenceOf(dataIdsOf(layout), layout.manifests);
+    const presence = this.presenceOf([whole], []);
+    // The list of lists alone.
+    return content.startsWith('m') && presence !== 'remote' ? 'partly' : presence;
+  }
+
+  isKept(id: ChunkId): boolean {
+    return this.parts.evictable.isKept(id) && this.parts.chunks.has(id);
+  }
+
+  claim(content: ContentId): void {
+    this.parts.claims.content(content);
+  }
+
+  collect(options: CollectOptions): Promise<Collected | undefined> {
+    const signal = AbortSignal.any([options.signal, this.closing.signal]);
+    const inUse = () => contentsInUse(this.parts);
+    const round = this.round.then(() => new Round({ ...this.parts, inUse }, { ...options, signal }).run());
+    this.round = round.catch(() => {});
+    return round;
   }
 
   usage(): { chunks: number; bytes: number; cachedBytes: number; stagedBytes: number; freeBytes: number } {
@@ -134,17 +176,20 @@ export class LocalContentStore implements ContentStore {
   async close(): Promise<void> {
     if (this.closing.signal.aborted) return;
     this.closing.abort(new WormholeError('closed', 'the content store is closed'));
-    const { publisher, reader, writeBehind, settlement, small, evictable, totals, ground, log } = this.parts;
+    const { publisher, reader, writeBehind, settlement, small, evictable } = this.parts;
+    const { totals, uptime, ground, log } = this.parts;
     const steps = [
       () => publisher.close(),
       async () => reader.close(),
       () => Promise.all(this.background),
+      () => this.round,
       () => writeBehind.idle(),
       () => settlement.close(),
       () => Promise.all(ground.removals),
       () => small.move(),
       () => evictable.close(),
       () => totals.end(),
+      () => uptime.save(),
       async () => ground.space.close(),
       () => this.parts.closeLogs(),
     ];
@@ -155,7 +200,11 @@ export class LocalContentStore implements ContentStore {
     }
   }
 
-  private presenceOf(ids: Iterable<ChunkId>, isPart: boolean): 'here' | 'partly' | 'cached' | 'remote' {
+  /** Lists of chunks are needed too, but alone they are nothing of the content. */
+  private presenceOf(
+    ids: Iterable<ChunkId>,
+    manifests: readonly ChunkRef[],
+  ): 'here' | 'partly' | 'cached' | 'remote' {
     let here = 0;
     let missing = 0;
     let cached = false;
@@ -166,19 +215,23 @@ export class LocalContentStore implements ContentStore {
       if (here > 0 && missing > 0) return 'partly';
     }
     if (missing > 0) return 'remote';
-    if (isPart) return 'partly';
+    for (const { id } of manifests) {
+      if (!this.has(id)) return 'partly';
+      cached ||= this.parts.evictable.has(id);
+    }
     return cached ? 'cached' : 'here';
   }
 
   /** What goes on in the background, each task at its own pace. */
   private tasks(): (() => Promise<unknown>)[] {
-    const { small, evictable, ground, log } = this.parts;
+    const { small, evictable, ground, uptime, log } = this.parts;
     return [
       () => small.move(),
       () => evictable.save(),
       () => hardenOld(ground.unhardened),
       () => ground.log.sync().then(() => ground.log.compact(log)),
       async () => ground.space.refill(),
+      () => uptime.save(),
     ];
   }
 
@@ -206,15 +259,20 @@ export class LocalContentStore implements ContentStore {
   }
 }
 
-function* idsOf(
-  count: number,
-  manifests: readonly ChunkRef[],
-  entry: (index: number) => ChunkRef,
-): Generator<ChunkId> {
-  for (const { id } of manifests) yield id;
-  for (let i = 0; i < count; i++) {
-    const { id } = entry(i);
+function* dataIdsOf(layout: Layout): Generator<ChunkId> {
+  for (let i = 0; i < layout.count; i++) {
+    const { id } = layout.entry(i);
     if (id !== '') yield id;
+  }
+}
+
+/** Contents that are open or staged over, and those that an earlier process left staged. */
+function* contentsInUse({ opened, ground }: Parts): Generator<ContentId> {
+  for (const content of opened) yield* content.contents();
+  for (const entry of ground.log.left.values()) {
+    yield entry.small?.content ?? '';
+    yield entry.durable.base;
+    yield wholeShape(entry).base;
   }
 }
 

@@ -2,7 +2,7 @@ import { WormholeError } from '../base/index.js';
 import { formatPodId } from '../net/index.js';
 import type { Inspection as Holding } from '../placement/index.js';
 import { type Node, parseConflictInode } from '../tree/index.js';
-import type { FileState, Inspection, Listed, PodDetails, SyncResult } from './control.js';
+import type { FileState, Fsck, Inspection, Listed, Pinned, PodDetails, SyncResult } from './control.js';
 import type { ControlHandlers } from './control-server.js';
 import { historyOf, trashOf } from './history.js';
 import type { Pod } from './pod.js';
@@ -12,6 +12,9 @@ import { podStatuses, statusOf } from './status.js';
 /** Without --timeout, `wh sync --wait` waits for so long: longer than anybody looks on. */
 const SYNC_TIMEOUT_MS = 24 * 60 * 60 * 1000;
 const LIST_PAGE = 1_000;
+const PROGRESS_MS = 1_000;
+
+type Context = { progress(line: string): void; signal: AbortSignal };
 
 /** What the control socket answers. */
 export function controlHandlers(pod: Pod): ControlHandlers {
@@ -26,6 +29,13 @@ export function controlHandlers(pod: Pod): ControlHandlers {
     trash: ({ path }, { signal }) => trashOf(pod, path, signal),
     restore: (what, context) => restore(pod, what, context),
     undo: (_, context) => undoMassDeletion(pod, context),
+    pin: ({ path }, context) => pin(pod, path, context),
+    unpin: async ({ path }) => {
+      await pod.placement.unpin(nodeAt(pod, path).id);
+      return { path, pinned: false };
+    },
+    evict: async ({ path }) => ({ path, ...(await pod.placement.evict(nodeAt(pod, path).id)) }),
+    fsck: ({ readData }, context) => fsck(pod, readData, context),
     stop: () => {
       // The answer goes out first.
       setImmediate(() => pod.stop('wh down'));
@@ -112,14 +122,14 @@ async function inspect(pod: Pod, path: string): Promise<Inspection> {
     path: pod.tree.pathOf(node.id),
     kind: node.kind,
     size: node.size,
-    state: isFile ? stateOf(pod, node.content) : 'here',
+    state: isFile ? stateOf(pod, node) : 'here',
     copies: holding?.copies ?? { wanted: 0, held: 0 },
     holders: (holding?.holders ?? []).map((id) => pod.membership.member(id)?.name ?? id),
     content: isFile ? node.content : '',
     chunks: (holding?.chunks ?? []).map(({ id, length }) => ({ id, length, here: pod.content.has(id) })),
     versions: [{ version: node.versions.at(-1) ?? '', time: isoTime(node.mtime), size: node.size }],
     conflict: conflict === undefined ? null : pod.tree.pathOf(conflict.inode),
-    pinned: false,
+    pinned: pod.placement.isPinned(node.id),
   };
 }
 
@@ -135,7 +145,7 @@ async function list(pod: Pod, path: string): Promise<Listed[]> {
     mode: child.mode,
     size: child.size,
     mtime: isoTime(child.mtime),
-    state: child.kind === 'file' ? stateOf(pod, child.content) : null,
+    state: child.kind === 'file' ? stateOf(pod, child) : null,
     copies: holdingOf.get(child.id)?.copies ?? null,
   }));
 }
@@ -155,8 +165,36 @@ function childrenOf(pod: Pod, folder: Node): Node[] {
   }
 }
 
-function stateOf(pod: Pod, content: string): FileState {
-  return content === '' ? 'here' : pod.content.presence(content);
+/** Where a file is: `pinned` is here, and is to stay. */
+export function stateOf({ content, placement }: Pick<Pod, 'content' | 'placement'>, node: Node): FileState {
+  const state = node.content === '' ? 'here' : content.presence(node.content);
+  return state === 'here' && placement.isPinned(node.id) ? 'pinned' : state;
+}
+
+/** Tells how far it is while it goes on. */
+async function pin(pod: Pod, path: string, { progress, signal }: Context): Promise<Pinned> {
+  const tell = () => {
+    const [work] = pod.placement.work();
+    if (work === undefined) return;
+    const why = work.problem === undefined ? '' : ` (${work.problem})`;
+    progress(`${work.done} of ${work.total} files are here${why}`);
+  };
+  const timer = setInterval(tell, PROGRESS_MS);
+  try {
+    await pod.placement.pin(nodeAt(pod, path).id, signal);
+  } finally {
+    clearInterval(timer);
+  }
+  return { path, pinned: true };
+}
+
+async function fsck(pod: Pod, readData: boolean, context: Context): Promise<Fsck> {
+  const { ailing, damaged, ...found } = await pod.placement.check({ readData, ...context });
+  const missing = ailing.map(({ inode, missing: chunks, nowhere, unknown }) => {
+    return { path: pod.tree.pathOf(inode), chunks, nowhere, unknown };
+  });
+  const ok = missing.length === 0 && damaged.every(({ mended }) => mended);
+  return { ok, ...found, missing, damaged: damaged.map(({ id, mended }) => ({ chunk: id, mended })) };
 }
 
 function isoTime(ns: bigint): string {

@@ -152,6 +152,39 @@ export interface Restored {
   version: string | null;
 }
 
+export interface Pinned {
+  path: string;
+  pinned: boolean;
+}
+
+/** What `wh evict` freed, in bytes where nothing else is said. */
+export interface Evicted {
+  path: string;
+  files: number;
+  chunks: number;
+  bytes: number;
+  /** Stays: it belongs here, or too few other pods keep it as yet. */
+  keptBytes: number;
+  /** Files that stay because they are pinned. */
+  pinned: number;
+}
+
+/** What `wh fsck` found. */
+export interface Fsck {
+  /** True when nothing is missing here and nothing was damaged for good. */
+  ok: boolean;
+  files: number;
+  chunks: number;
+  /** Chunks without a name that wait for the end of their history. */
+  unnamed: number;
+  unnamedBytes: number;
+  /** Files of which something should be here and is not; `nowhere`: chunks that no linked pod has either. */
+  missing: { path: string; chunks: number; nowhere: number; unknown: boolean }[];
+  /** Chunks that did not hash to their names, with `--read-data`; `mended`: they were fetched anew. */
+  damaged: { chunk: string; mended: boolean }[];
+  bytesRead: number;
+}
+
 /** Every call of the control socket: its arguments and its result. */
 export interface ControlCalls {
   status: { arguments: Record<string, never>; result: Status };
@@ -171,6 +204,10 @@ export interface ControlCalls {
     arguments: Record<string, never>;
     result: { undone: MassDeletionStatus; entries: number };
   };
+  pin: { arguments: { path: string }; result: Pinned };
+  unpin: { arguments: { path: string }; result: Pinned };
+  evict: { arguments: { path: string }; result: Evicted };
+  fsck: { arguments: { readData: boolean }; result: Fsck };
   /** Answered at once; the daemon is down when its process is gone. */
   stop: { arguments: Record<string, never>; result: { pid: number } };
 }

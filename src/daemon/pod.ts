@@ -27,9 +27,10 @@ import { Placement } from '../placement/index.js';
 import { openDatabase, openStore } from '../store/index.js';
 import { ChunkFetcher, Sync } from '../sync/index.js';
 import { openTree, ROOT, type Tree } from '../tree/index.js';
-import { controlHandlers } from './calls.js';
+import { controlHandlers, stateOf } from './calls.js';
 import { serveControl } from './control-server.js';
 import { type PodPaths, type PodRecord, readPodRecord } from './home.js';
+import { makeNotes } from './notes.js';
 import type { DaemonReady } from './order.js';
 
 /** Everything that a running pod is made of. */
@@ -183,8 +184,18 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
     log: log.part('sync'),
   });
   undo.push(() => sync.close());
-  placement = new Placement({ tree, content, membership, peers: sync, clock, log: log.part('placement') });
-  undo.push(() => placement?.close());
+  const notes = makeNotes(database, 'placement');
+  placement = new Placement({
+    tree,
+    content,
+    membership,
+    peers: sync,
+    notes,
+    clock,
+    log: log.part('placement'),
+  });
+  const held = placement;
+  undo.push(() => held.close());
 
   const invalidator = new KernelInvalidator(log.part('mount'));
   const fileSystem = openFileSystem({
@@ -193,6 +204,7 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
     invalidator,
     podId: identity.pod,
     storeFolder: paths.store,
+    stateOf: (node) => stateOf({ content, placement: held }, node),
     clock,
     log: log.part('fs'),
   });

@@ -106,14 +106,17 @@ async function insideOf(pod: Pod, folder: DeletedEntry, { signal }: Context): Pr
 
 /** A little at a time, so that the mount goes on serving; the document has it in few changes all the same. */
 async function reviveAll(
-  { tree }: Pod,
+  { tree, content }: Pod,
   entries: readonly DeletedEntry[],
   { progress, signal }: Context,
 ): Promise<void> {
   for (let at = 0; at < entries.length; at += LIMITS.restoredPerOperation) {
     signal.throwIfAborted();
     await tree.congested();
-    tree.revive(entries.slice(at, at + LIMITS.restoredPerOperation));
+    const some = entries.slice(at, at + LIMITS.restoredPerOperation);
+    // Their history may end just now.
+    for (const { inode } of some) content.claim(tree.history.deleted(inode)?.content ?? '');
+    tree.revive(some);
     if (at > 0) progress(`${at} of ${entries.length} are back`);
     await setImmediate();
   }

@@ -2,6 +2,9 @@ import { LIMITS, WormholeError } from '../base/index.js';
 
 type Xattrs = { readonly [name: string]: Uint8Array };
 
+/** Where a file's content is on this pod: `here`, `cached`, `partly`, `remote` or `pinned`. Nobody can set it. */
+export const STATE_XATTR = 'user.wormhole.state';
+
 /** @throws WormholeError `not-supported` for access control lists, which do not travel */
 export function checkXattrName(name: string): void {
   if (name.startsWith('system.')) {
@@ -20,6 +23,8 @@ export function withXattr(
   flags: { create: boolean; replace: boolean },
 ): { [name: string]: Uint8Array } {
   checkXattrName(name);
+  if (name === STATE_XATTR)
+    throw new WormholeError('not-permitted', `${name} tells where a file is: use wh pin or wh evict`);
   const present = Object.hasOwn(xattrs, name);
   if (flags.create && present) throw new WormholeError('exists', `${name} is set already`);
   if (flags.replace && !present) throw new WormholeError('no-attribute', `${name} is not set`);

@@ -51,6 +51,19 @@ export interface StatChange {
   killSuidgid?: boolean;
 }
 
+/** What fallocate(2) is to do with a range. */
+export interface AllocateFlags {
+  keepSize: boolean;
+  /** Its bytes become zeros: FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE. */
+  zero: boolean;
+}
+
+/** One side of a copy. */
+export interface CopyEnd {
+  handle: FileHandle;
+  offset: number;
+}
+
 /** As statfs(2) tells it. */
 export interface DiskSpace {
   /** Bytes. */
@@ -116,6 +129,14 @@ export interface FileSystem {
     data: Uint8Array,
     options?: { killSuidgid?: boolean },
   ): Answer<number>;
+  /** As fallocate(2). No space is set aside; with 0 the file grows as by truncate. */
+  allocate(handle: FileHandle, offset: number, length: number, how: AllocateFlags): Answer<void>;
+  /** As lseek(2) with SEEK_DATA and SEEK_HOLE; undefined: ENXIO. */
+  seek(handle: FileHandle, offset: number, what: 'data' | 'hole'): Answer<number | undefined>;
+  /** As copy_file_range(2), where no byte has to be moved for it.
+   *  @returns how many were copied
+   *  @throws WormholeError `not-supported` when they are to be read and written */
+  copyRange(from: CopyEnd, to: CopyEnd, length: number): Answer<number>;
   /** At each close(): what was written is visible to every later open and survives kill -9. */
   flush(handle: FileHandle): Answer<void>;
   /** Durable against a power cut: content and name. */

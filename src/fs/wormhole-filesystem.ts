@@ -12,9 +12,11 @@ import {
 import type { ContentStore, OpenContent, Recovered } from '../content/index.js';
 import { type Attributes, type Entry, type InodeId, isOfPod, type Node, type Tree } from '../tree/index.js';
 import { orElse } from './answer.js';
-import { checkXattrName, withoutXattr, withXattr } from './extended-attributes.js';
+import { checkXattrName, STATE_XATTR, withoutXattr, withXattr } from './extended-attributes.js';
 import type {
+  AllocateFlags,
   Caller,
+  CopyEnd,
   DiskSpace,
   FileHandle,
   FileSystem,
@@ -40,6 +42,8 @@ export interface FileSystemOptions {
   log: Log;
   /** A file that is held open and written is published this often. */
   publishIntervalMs?: number;
+  /** Where a file's content is, in a word, for the attribute {@link STATE_XATTR}. */
+  stateOf?: (node: Node) => string;
 }
 
 /** The file system with what the daemon needs beside the kernel's operations. */
@@ -270,6 +274,7 @@ class TreeFileSystem implements WormholeFileSystem {
   }
 
   getxattr(inode: InodeId, name: string): Uint8Array | undefined {
+    if (name === STATE_XATTR) return this.stateOf(inode);
     checkXattrName(name);
     const { xattrs } = this.node(inode);
     return Object.hasOwn(xattrs, name) ? xattrs[name] : undefined;
@@ -283,6 +288,14 @@ class TreeFileSystem implements WormholeFileSystem {
   ): void {
     const node = this.node(inode);
     this.changeAttributes(node.id, { xattrs: withXattr(node.xattrs, name, value, flags) });
+  }
+
+  /** Told by this pod about itself: it is not listed, so that no copy takes it along. */
+  private stateOf(inode: InodeId): Uint8Array | undefined {
+    const node = this.node(inode);
+    if (node.kind !== 'file') return undefined;
+    const state = this.fileOf(inode)?.content.dirty ? 'here' : this.options.stateOf?.(node);
+    return state === undefined ? undefined : Buffer.from(state);
   }
 
   listxattr(inode: InodeId): string[] {
@@ -326,6 +339,39 @@ class TreeFileSystem implements WormholeFileSystem {
       this.files.touched(file);
       if (options?.killSuidgid === true) this.dropSetIds(file);
       return flags.sync ? then(this.makeDurable(file), () => data.length) : data.length;
+    });
+  }
+
+  allocate(handle: FileHandle, offset: number, length: number, how: AllocateFlags): Answer<void> {
+    const { file } = this.handle(handle);
+    const end = offset + length;
+    checkSize(end);
+    const { content } = file;
+    const zeroed = how.zero && offset < content.size ? content.punch(offset, end) : undefined;
+    return then(zeroed, () => {
+      if (how.zero) this.files.touched(file);
+      if (how.keepSize || end <= content.size) return;
+      return then(content.truncate(end), () => this.files.touched(file));
+    });
+  }
+
+  seek(handle: FileHandle, offset: number, what: 'data' | 'hole'): Answer<number | undefined> {
+    return this.handle(handle).file.content.seek(offset, what);
+  }
+
+  copyRange(from: CopyEnd, to: CopyEnd, length: number): Answer<number> {
+    const [source, target] = [this.handle(from.handle).file, this.handle(to.handle)];
+    if (source === target.file || from.offset !== to.offset) throw notShared();
+    // What was just written has no name for its bytes yet; that is quicker to wait for than to copy.
+    return then(source.orphan === undefined ? this.files.published(source) : undefined, () => {
+      const { content, size } = source.base;
+      const end = Math.min(from.offset + length, size);
+      if (source.orphan !== undefined || source.content.dirty) throw notShared();
+      if (end <= from.offset) return 0;
+      if (!target.file.content.share(content, size, from.offset, end)) throw notShared();
+      this.files.touched(target.file);
+      const copied = end - from.offset;
+      return target.flags.sync ? then(this.makeDurable(target.file), () => copied) : copied;
     });
   }
 
@@ -518,6 +564,10 @@ class TreeFileSystem implements WormholeFileSystem {
       this.options.log.error('dropping staged bytes failed', { inode: key, error }),
     );
   }
+}
+
+function notShared(): WormholeError {
+  return new WormholeError('not-supported', 'these bytes cannot be shared, they have to be copied');
 }
 
 /** @throws WormholeError `too-large` */

@@ -70,7 +70,7 @@ const INTERRUPT_CHECK_MS = 250;
 
 type Operation = (session: Session, request: Request) => void;
 
-/** What the kernel does by itself when it is told ENOSYS: seek, access checks, copies by read and write. */
+/** What the kernel does by itself when it is told ENOSYS: access checks. */
 const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operation>([
   [OPCODE.lookup, names.lookup],
   [OPCODE.getattr, attributes.getattr],
@@ -102,7 +102,9 @@ const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operation>([
   [OPCODE.fsyncdir, directories.fsyncdir],
   [OPCODE.create, files.create],
   [OPCODE.destroy, (session, request) => void session.ok(request)],
-  [OPCODE.fallocate, (session, request) => session.failWith(request, 'EOPNOTSUPP')],
+  [OPCODE.fallocate, files.fallocate],
+  [OPCODE.lseek, files.lseek],
+  [OPCODE.copyFileRange, files.copyFileRange],
   [OPCODE.ioctl, (session, request) => session.failWith(request, 'ENOTTY')],
 ]);
 

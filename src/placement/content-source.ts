@@ -16,15 +16,8 @@ export function fileOf(node: Node | undefined): FileContent | undefined {
 }
 
 /** True when a file still has this content, be it as the loser of a concurrent edit. */
-export function stillThere(tree: Pick<Tree, 'node' | 'contents'>, file: FileContent): boolean {
+export function stillThere(tree: Pick<Tree, 'node' | 'contentsAt'>, file: FileContent): boolean {
   if (tree.node(file.inode)?.content === file.content) return true;
   const base = parseConflictInode(file.inode)?.inode ?? file.inode;
-  const values = tree.contents(before(base), 1);
-  return values.some((found) => found.inode === base && found.content === file.content);
-}
-
-/** A key that comes before this one and after every other inode's: its last character lowered, then the highest. */
-function before(inode: InodeId): InodeId {
-  const last = inode.charCodeAt(inode.length - 1);
-  return `${inode.slice(0, -1)}${String.fromCharCode(last - 1)}\u{10ffff}`;
+  return tree.contentsAt(base).includes(file.content);
 }

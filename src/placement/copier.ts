@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { type Clock, type Log, messageOf, WormholeError } from '../base/index.js';
 import type { ChunkId, ContentStore } from '../content/index.js';
-import type { Tree } from '../tree/index.js';
+import type { InodeId, Tree } from '../tree/index.js';
 import { ByteBudget } from './byte-budget.js';
 import { type FileContent, stillThere } from './content-source.js';
 import type { Peers } from './peers.js';
@@ -27,10 +27,12 @@ const RETRY_MAX_MS = 60_000;
 const RATE_WINDOW_MS = 5_000;
 
 export interface CopierOptions {
-  tree: Pick<Tree, 'node' | 'contents'>;
+  tree: Pick<Tree, 'node' | 'contentsAt'>;
   content: Pick<ContentStore, 'presence' | 'has' | 'chunksOf' | 'keep' | 'put'>;
   peers: Pick<Peers, 'fetchNow'>;
   layout: () => Layout;
+  /** True for a file all of which is to be here, whatever belongs here. */
+  pinned: (inode: InodeId) => boolean;
   /** Contents were put down again, since too many others wait too: they are to be added anew later. */
   putDown: () => void;
   clock: Clock;
@@ -195,17 +197,18 @@ export class Copier {
   }
 
   private async copy(task: Task): Promise<void> {
-    const { tree, content, layout } = this.options;
+    const { tree, content, layout, pinned } = this.options;
     // Checked again right before the act: it may be gone, or be here by now.
     const presence = content.presence(task.content);
     if (presence === 'here' || !stillThere(tree, task)) return;
     const manifest = task.content.slice(1);
-    if (task.content.startsWith('m') && presence === 'remote') {
-      await this.bring(manifest, MANIFEST_BYTES, belongsHere(manifest, layout()));
+    const whole = pinned(task.inode);
+    if (task.content.startsWith('m') && !content.has(manifest)) {
+      await this.bring(manifest, MANIFEST_BYTES, whole || belongsHere(manifest, layout()));
     }
     const chunks = await content.chunksOf(task.content, task.size);
     // Keeping what is kept already costs next to nothing, so the store need not be asked.
-    const actions = plan(chunks, layout(), () => false);
+    const actions = plan(chunks, layout(), () => false, whole);
     let next = 0;
     const work = async () => {
       for (let action = actions[next++]; action !== undefined; action = actions[next++]) {

@@ -1,5 +1,8 @@
 /** Who should hold which chunk: plan, fetch, repair, scrub, evict, posture. */
+export type { Checked } from './check.js';
+export type { Freed } from './freeing.js';
 export type { Inspection } from './inspect.js';
+export type { Notes } from './notes.js';
 export type { Peers } from './peers.js';
 export { Placement, type PlacementOptions, type Work } from './placement.js';
 export { type Action, belongsHere, type Layout, plan } from './plan.js';

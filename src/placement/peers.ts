@@ -15,6 +15,16 @@ export interface Peers {
     pods: readonly PodId[],
     signal?: AbortSignal,
   ): Promise<Map<PodId, boolean[]>>;
+  /** Asks pods which of these chunks they keep, not only have: whoever says so goes on keeping them for a while. */
+  whoKeeps(
+    ids: readonly ChunkId[],
+    pods: readonly PodId[],
+    signal?: AbortSignal,
+  ): Promise<Map<PodId, boolean[]>>;
+  /** Answers other pods that ask so. */
+  serveKept(keeps: (ids: readonly ChunkId[]) => boolean[]): void;
+  /** Resolves when a pod's tree has this version durably. @throws WormholeError `closed` | `timeout` | `interrupted` */
+  whenHas(pod: PodId, heads: Heads, options: { timeoutMs: number; signal?: AbortSignal }): Promise<void>;
   /** Says which pods should hold a chunk: they are asked first. */
   preferHolders(prefer: (id: ChunkId) => readonly PodId[]): void;
   /** Calls back when a pod is linked. */

@@ -1,16 +1,21 @@
 import { setMaxListeners } from 'node:events';
-import { type Clock, type Log, messageOf, type PodId } from '../base/index.js';
+import { type Clock, type Log, messageOf, type PodId, WormholeError } from '../base/index.js';
 import { defaultNetworkConfig, type NetworkConfig, readNetworkConfig } from '../config/index.js';
 import type { ChunkId, ContentId, ContentStore } from '../content/index.js';
 import type { Membership } from '../membership/index.js';
-import { type Heads, sameHeads, type Tree } from '../tree/index.js';
+import { type Heads, type InodeId, sameHeads, type Tree } from '../tree/index.js';
+import { type Checked, checkStore } from './check.js';
+import { Collection } from './collection.js';
 import type { FileContent } from './content-source.js';
 import { Copier } from './copier.js';
 import { Doubts } from './doubts.js';
+import { type Freed, freeFiles } from './freeing.js';
 import { type Inspection, inspectContents } from './inspect.js';
 import { Intake } from './intake.js';
+import type { Notes } from './notes.js';
 import type { Peers } from './peers.js';
-import type { Layout } from './plan.js';
+import { Pins } from './pins.js';
+import { belongsHere, type Layout } from './plan.js';
 import { candidatesOf, holders } from './rendezvous.js';
 import { Settlement } from './settlement.js';
 import { type CopiesReached, waitForCopies } from './wait.js';
@@ -26,6 +31,7 @@ export interface PlacementOptions {
   content: ContentStore;
   membership: Pick<Membership, 'self' | 'members' | 'declared' | 'events'>;
   peers: Peers;
+  notes: Notes;
   clock: Clock;
   log: Log;
 }
@@ -52,6 +58,8 @@ export class Placement {
   private readonly copier: Copier;
   private readonly walker: Walker;
   private readonly settlement: Settlement;
+  readonly collection: Collection;
+  private readonly pins: Pins;
   private readonly doubts = new Doubts();
   private readonly stopping = new AbortController();
   private readonly detach: (() => void)[] = [];
@@ -60,7 +68,7 @@ export class Placement {
   private layoutNow: Layout;
 
   constructor(options: PlacementOptions) {
-    const { tree, content, peers, clock, log } = options;
+    const { tree, content, membership, peers, notes, clock, log } = options;
     this.options = options;
     setMaxListeners(0, this.stopping.signal);
     this.layoutNow = this.readLayout();
@@ -70,11 +78,28 @@ export class Placement {
     };
     this.intake = new Intake({ tree, take: (file) => this.take(file), overflow, log });
     const putDown = () => this.walker.walkLater();
-    this.copier = new Copier({ tree, content, peers, layout: () => this.layoutNow, putDown, clock, log });
-    this.walker = new Walker({ tree, content, copier: this.copier, clock, log });
+    const pins = new Pins(tree, notes);
+    this.pins = pins;
+    const pinned = (inode: InodeId) => pins.pinnedAt(inode) !== undefined;
+    const layout = () => this.layoutNow;
+    this.copier = new Copier({ tree, content, peers, layout, pinned, putDown, clock, log });
+    const wanted = (inode: InodeId) => this.holdsAnything() || pinned(inode);
+    this.walker = new Walker({ tree, content, copier: this.copier, wanted, clock, log });
     const { intake, copier, walker } = this;
     const tell = (heads: Heads) => peers.tellSettled(heads);
     this.settlement = new Settlement({ tree, content, intake, copier, walker, tell, clock, log });
+    this.collection = new Collection({
+      tree,
+      content,
+      peers,
+      layout,
+      others: () => [...membership.members()].map(({ id }) => id).filter((id) => id !== membership.self),
+      historyMs: () => this.config().history,
+      notes,
+      pins,
+      clock,
+      log,
+    });
     peers.preferHolders((id) => this.holdersOf(id));
     peers.serveSettled((signal) => this.settlement.untilSettled(signal));
   }
@@ -94,6 +119,7 @@ export class Placement {
     );
     this.walk();
     if (this.holdsAnything()) this.settlement.look();
+    this.collection.start();
   }
 
   /** Pods that should hold a chunk. */
@@ -158,22 +184,73 @@ export class Placement {
     return [work];
   }
 
+  /** True when a file, or a folder above it, is pinned: all of it is to be here. */
+  isPinned(inode: InodeId): boolean {
+    return this.pins.pinnedAt(inode) !== undefined;
+  }
+
+  /** Keeps a file, or all that is below a folder now or later, here. Resolves when what is there now is here.
+   *  @throws WormholeError `interrupted`; it stays pinned */
+  async pin(inode: InodeId, signal: AbortSignal): Promise<void> {
+    await this.pins.add(inode);
+    for await (const file of this.pins.filesBelow(inode)) {
+      if (this.options.content.presence(file.content) === 'here') continue;
+      if (!this.copier.add(file)) this.walker.walkLater();
+    }
+    await this.copier.allDone(signal);
+    await this.options.content.flush();
+  }
+
+  /** What was here for that only may go from now on. @throws WormholeError `invalid` when it was not pinned itself */
+  async unpin(inode: InodeId): Promise<void> {
+    const { tree } = this.options;
+    if (await this.pins.remove(inode)) return;
+    const above = this.pins.pinnedAt(inode);
+    const sentence =
+      above === undefined ? 'it is not pinned' : `${tree.pathOf(above)} above it is pinned: unpin that`;
+    throw new WormholeError('invalid', `${tree.pathOf(inode)}: ${sentence}.`);
+  }
+
+  /** Frees the space that a file, or all below a folder, takes here and need not. */
+  async evict(inode: InodeId): Promise<Freed> {
+    const { content } = this.options;
+    const pinned = await this.pins.chunks(content);
+    return freeFiles(this.pins.filesBelow(inode), {
+      content,
+      isPinned: (file) => this.isPinned(file.inode),
+      letGo: (ids) => this.collection.letGo(ids, pinned),
+    });
+  }
+
+  /** Compares what the tree names with what is here. */
+  check(options: {
+    readData: boolean;
+    progress: (line: string) => void;
+    signal: AbortSignal;
+  }): Promise<Checked> {
+    const { tree, content, peers } = this.options;
+    const belongs = (id: ChunkId, inode: InodeId) => belongsHere(id, this.layoutNow) || this.isPinned(inode);
+    return checkStore({ tree, content, peers, naming: this.collection.naming(), belongs, ...options });
+  }
+
   close(): void {
     this.stopping.abort();
     for (const detach of this.detach.splice(0)) detach();
+    this.collection.close();
     this.walker.close();
     this.copier.close();
     this.settlement.close();
   }
 
   private walk(): void {
-    if (this.holdsAnything()) this.walker.walk();
+    if (this.holdsAnything() || this.pins.any) this.walker.walk();
   }
 
   private take(file: FileContent): void {
     this.doubts.raise([file.content]);
     // Those that are too many are found again in the index, when there is room.
-    if (this.holdsAnything() && !this.copier.add(file)) this.walker.walkLater();
+    if (!this.holdsAnything() && this.pins.pinnedAt(file.inode) === undefined) return;
+    if (!this.copier.add(file)) this.walker.walkLater();
   }
 
   private advanced(): void {

@@ -28,12 +28,18 @@ export function belongsHere(id: ChunkId, { self, candidates, copies }: Layout): 
  * What this pod has to do so that it holds its share of a content's chunks. Carried out, it leaves nothing to
  * do: `plan(after(plan)) = []`.
  * @param kept true for chunks that are here and not evictable
+ * @param whole all of the content is to be here, whatever the layout says (it is pinned)
  */
-export function plan(chunks: readonly ChunkRef[], layout: Layout, kept: (id: ChunkId) => boolean): Action[] {
+export function plan(
+  chunks: readonly ChunkRef[],
+  layout: Layout,
+  kept: (id: ChunkId) => boolean,
+  whole = false,
+): Action[] {
   const actions = new Map<ChunkId, Action>();
   for (const { id, length } of chunks) {
     // Holes have no bytes.
-    if (id === '' || actions.has(id) || kept(id) || !belongsHere(id, layout)) continue;
+    if (id === '' || actions.has(id) || kept(id) || !(whole || belongsHere(id, layout))) continue;
     actions.set(id, { kind: 'keep', id, length });
   }
   return [...actions.values()];

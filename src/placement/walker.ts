@@ -14,6 +14,8 @@ export interface WalkerOptions {
   tree: Pick<Tree, 'contents'>;
   content: Pick<ContentStore, 'presence'>;
   copier: Copier;
+  /** True for a file of which something may belong here. */
+  wanted: (inode: InodeId) => boolean;
   clock: Clock;
   log: Log;
 }
@@ -78,11 +80,12 @@ export class Walker {
   }
 
   private async walkOnce(): Promise<void> {
-    const { tree, content, copier } = this.options;
+    const { tree, content, copier, wanted } = this.options;
     let after: InodeId | undefined;
     while (!this.stopping.signal.aborted) {
       const page = tree.contents(after, PAGE);
       for (const file of page) {
+        if (!wanted(file.inode)) continue;
         if (content.presence(file.content) !== 'here' && !copier.add(file)) this.wanted ??= 'later';
       }
       after = page.at(-1)?.inode;

@@ -85,12 +85,30 @@ export class ChunkFetcher implements ChunkSource {
    * Asks pods which of these chunks they have now. Pods that are not linked or do not answer are not in the
    * result.
    */
-  async whoHas(
+  whoHas(
     ids: readonly ChunkId[],
     pods: readonly PodId[],
     signal?: AbortSignal,
   ): Promise<Map<PodId, boolean[]>> {
-    const answers = await Promise.all(pods.map((pod) => this.ask(pod, ids, signal)));
+    return this.askAll(MESSAGES.have, ids, pods, signal);
+  }
+
+  /** Asks pods which of these chunks they keep; whoever says so goes on keeping them for a while. */
+  whoKeeps(
+    ids: readonly ChunkId[],
+    pods: readonly PodId[],
+    signal?: AbortSignal,
+  ): Promise<Map<PodId, boolean[]>> {
+    return this.askAll(MESSAGES.kept, ids, pods, signal);
+  }
+
+  private async askAll(
+    question: string,
+    ids: readonly ChunkId[],
+    pods: readonly PodId[],
+    signal: AbortSignal | undefined,
+  ): Promise<Map<PodId, boolean[]>> {
+    const answers = await Promise.all(pods.map((pod) => this.ask(question, pod, ids, signal)));
     const result = new Map<PodId, boolean[]>();
     pods.forEach((pod, i) => {
       const answer = answers[i];
@@ -106,6 +124,7 @@ export class ChunkFetcher implements ChunkSource {
   }
 
   private async ask(
+    question: string,
     pod: PodId,
     ids: readonly ChunkId[],
     signal: AbortSignal | undefined,
@@ -117,7 +136,7 @@ export class ChunkFetcher implements ChunkSource {
       for (let at = 0; at < ids.length; at += CHUNK_IDS_MAX) {
         const page = ids.slice(at, at + CHUNK_IDS_MAX);
         const options = { timeoutMs: HAVE_TIMEOUT_MS, ...(signal ? { signal } : {}) };
-        bits.push(...parseBits(await link.request(MESSAGES.have, packHashes(page), options), page.length));
+        bits.push(...parseBits(await link.request(question, packHashes(page), options), page.length));
       }
       return bits;
     } catch (error) {

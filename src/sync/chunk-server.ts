@@ -10,11 +10,13 @@ export interface ChunkServerOptions {
   links: Links;
   content: Pick<ContentStore, 'has' | 'get' | 'flush'>;
   isMember: (pod: PodId) => boolean;
+  /** Which of these are here to stay; the pod keeps its word for a while. */
+  keeps: (ids: readonly string[]) => boolean[];
   log: Log;
 }
 
 /** Answers what peers ask about chunks: which are here, and their bytes. Call before the links are started. */
-export function serveChunks({ links, content, isMember, log }: ChunkServerOptions): void {
+export function serveChunks({ links, content, isMember, keeps, log }: ChunkServerOptions): void {
   const idsOf = (link: Link, body: unknown): string[] => {
     if (!isMember(link.peer)) throw new WormholeError('not-member', 'only members are answered');
     return parseChunkIds(body);
@@ -22,6 +24,11 @@ export function serveChunks({ links, content, isMember, log }: ChunkServerOption
   links.handle(MESSAGES.have, async (link, body) => {
     const bits = idsOf(link, body).map((id) => content.has(id));
     // What is said to be held is durable (contract D5).
+    await content.flush();
+    return packBits(bits);
+  });
+  links.handle(MESSAGES.kept, async (link, body) => {
+    const bits = keeps(idsOf(link, body));
     await content.flush();
     return packBits(bits);
   });

@@ -28,6 +28,8 @@ export class Sync {
   private readonly chunks: ChunkFetcher;
   private readonly settled: Settled;
   private readonly options: SyncOptions;
+  /** Until placement answers for it, this pod promises nothing. */
+  private keeps: (ids: readonly ChunkId[]) => boolean[] = (ids) => ids.map(() => false);
 
   constructor(options: SyncOptions) {
     const { links, tree, content, isMember, clock, log } = options;
@@ -35,7 +37,8 @@ export class Sync {
     this.tree = new TreeSync({ links, tree, isMember, clock, log });
     this.chunks = options.chunks;
     this.settled = new Settled({ links, treeSync: this.tree, isMember, log });
-    serveChunks({ links, content, isMember, log });
+    const keeps = (ids: readonly ChunkId[]) => this.keeps(ids);
+    serveChunks({ links, content, isMember, keeps, log });
   }
 
   /** For `wh sync --wait`. @see waitUntilShared */
@@ -66,6 +69,26 @@ export class Sync {
     signal?: AbortSignal,
   ): Promise<Map<PodId, boolean[]>> {
     return this.chunks.whoHas(ids, pods, signal);
+  }
+
+  whoKeeps(
+    ids: readonly ChunkId[],
+    pods: readonly PodId[],
+    signal?: AbortSignal,
+  ): Promise<Map<PodId, boolean[]>> {
+    return this.chunks.whoKeeps(ids, pods, signal);
+  }
+
+  serveKept(keeps: (ids: readonly ChunkId[]) => boolean[]): void {
+    this.keeps = keeps;
+  }
+
+  async whenHas(
+    pod: PodId,
+    heads: Heads,
+    options: { timeoutMs: number; signal?: AbortSignal },
+  ): Promise<void> {
+    await this.tree.peerHas(pod, heads, options);
   }
 
   preferHolders(prefer: (id: ChunkId) => readonly PodId[]): void {

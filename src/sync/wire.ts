@@ -24,6 +24,8 @@ export const MESSAGES = {
   chunks: 'chunk.get',
   /** Request: which of these chunks are there, durably. Body: ids; answer: a bitmap. */
   have: 'chunk.have',
+  /** Request: which of these chunks the pod keeps, and will go on keeping for a while since it was asked. As above. */
+  kept: 'chunk.kept',
 } as const;
 
 const HASH_BYTES = 32;

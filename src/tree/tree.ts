@@ -40,6 +40,8 @@ export interface Entry {
 export interface TreeEvents extends Record<string, unknown> {
   /** Remote changes have landed in the index: what the kernel must forget. `names`: folder and entry. */
   changed: { inodes: InodeId[]; names: { parent: InodeId; name: string }[] };
+  /** The index has taken in changes, of this pod or of others, in these inodes; undefined: it was built anew. */
+  indexed: { inodes: readonly InodeId[] | undefined };
   /** The document reached these heads, durably (local groups and remote batches alike). */
   advanced: { heads: Heads };
   /** Changes of this pod, durable here, to be pushed to peers. */
@@ -146,6 +148,9 @@ export interface Tree {
   };
   /** All distinct (inode, content id, size) of files, in a stable order, for placement; resumable after an inode. */
   contents(after: InodeId | undefined, limit: number): { inode: InodeId; content: string; size: number }[];
+
+  /** As `contents`, of one inode. */
+  contentsAt(inode: InodeId): string[];
 
   /** Anti-entropy with one peer, by Automerge's sync protocol; the state per peer is kept. */
   sync: {

@@ -130,6 +130,11 @@ export class WormholeTree implements Tree {
     return contentsOf(this.overlay.rows(after), limit);
   }
 
+  contentsAt(inode: InodeId): string[] {
+    const row = this.overlay.indexRow(inode);
+    return row === undefined ? [] : contentsOf([{ inode, row }], 1).map(({ content }) => content);
+  }
+
   // ---- operations
 
   create(
@@ -296,7 +301,10 @@ export class WormholeTree implements Tree {
   }
 
   private echoed(echo: EngineEvents['echo']): void {
+    const { generation } = this.overlay;
     const different = this.overlay.echo(echo);
+    const rebuilt = generation !== this.overlay.generation;
+    this.events.emit('indexed', { inodes: rebuilt ? undefined : echo.change.inodes });
     if (different.inodes.length > 0 || different.names.length > 0) this.events.emit('changed', different);
     if (this.relief !== undefined && this.overlay.depth < LIMITS.pendingOperationsHigh / 2) this.relieve();
   }

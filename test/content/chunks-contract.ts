@@ -37,7 +37,24 @@ export function chunksContract(
     await chunks.flush();
     for (const bytes of samples) {
       assert.equal(Buffer.compare((await chunks.get(sha256(bytes))) as Uint8Array, bytes), 0);
+      assert.equal(await chunks.length(sha256(bytes)), bytes.length);
     }
+  });
+
+  test(`${name}: all chunks can be listed, and those that went are not among them`, async (t) => {
+    const { chunks } = await make(t);
+    const listed = async () => {
+      const ids: string[] = [];
+      for await (const id of chunks.ids()) ids.push(id);
+      return ids.sort();
+    };
+    assert.deepEqual(await listed(), []);
+    for (const bytes of samples) await chunks.put(sha256(bytes), bytes, { durable: true });
+    assert.deepEqual(await listed(), samples.map(sha256).sort());
+    const [first, ...others] = samples.map(sha256) as [string, ...string[]];
+    await chunks.remove(first);
+    assert.deepEqual(await listed(), others.sort());
+    assert.equal(await chunks.length(first), undefined);
   });
 
   test(`${name}: putting again changes nothing, also at the same time`, async (t) => {

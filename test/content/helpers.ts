@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { makeLog, sha256, WormholeError } from '../../src/base/index.js';
+import { type Clock, makeLog, sha256, systemClock, WormholeError } from '../../src/base/index.js';
 import type { ChunkSource } from '../../src/content/content.js';
 import { type ContentStoreOptions, openContentStore } from '../../src/content/index.js';
 import { LocalContentStore } from '../../src/content/store.js';
@@ -53,6 +53,22 @@ export async function openStore(
   };
   atEnd(t, close);
   return { store, lines, close };
+}
+
+/** A clock whose time a test moves on. */
+export interface MovableClock extends Clock {
+  pass(ms: number): void;
+}
+
+export function movableClock(): MovableClock {
+  let ahead = 0;
+  return {
+    ...systemClock,
+    monotonicMs: () => systemClock.monotonicMs() + ahead,
+    pass: (ms) => {
+      ahead += ms;
+    },
+  };
 }
 
 /** Bytes that look random, the same for the same seed. */

@@ -31,5 +31,13 @@ export class MemoryChunks implements Chunks {
     this.chunks.delete(id);
   }
 
+  length(id: string): number | undefined {
+    return this.chunks.get(id)?.length;
+  }
+
+  async *ids(): AsyncIterable<string> {
+    yield* [...this.chunks.keys()];
+  }
+
   async flush(): Promise<void> {}
 }

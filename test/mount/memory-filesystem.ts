@@ -1,6 +1,7 @@
 /** A whole file system in memory, to show the kernel something while the real one is not concerned. */
 import { WormholeError } from '../../src/base/index.js';
 import {
+  type AllocateFlags,
   type Caller,
   type FileHandle,
   type FileSystem,
@@ -229,6 +230,23 @@ export class MemoryFileSystem implements FileSystem {
     if (options?.killSuidgid === true) dropSetIds(inode);
     inode.mtime = inode.ctime = this.now();
     return data.length;
+  }
+
+  allocate(handle: FileHandle, offset: number, length: number, how: AllocateFlags): void {
+    const { inode } = this.handle(handle);
+    const stop = Math.min(offset + length, inode.size);
+    if (how.zero && stop > offset) inode.content.write(offset, Buffer.alloc(stop - offset));
+    if (!how.keepSize && offset + length > inode.size) this.resize(inode, offset + length);
+  }
+
+  seek(handle: FileHandle, offset: number, what: 'data' | 'hole'): number | undefined {
+    const { size } = this.handle(handle).inode;
+    if (offset >= size) return undefined;
+    return what === 'data' ? offset : size;
+  }
+
+  copyRange(): never {
+    throw new WormholeError('not-supported', 'memory shares nothing');
   }
 
   flush(handle: FileHandle): void {

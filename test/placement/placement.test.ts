@@ -202,3 +202,58 @@ test('when the declaration asks for more copies the pods that lack them fetch', 
       assert.equal(pod.content.presence(content), 'here');
   }
 });
+
+test('what was overwritten or deleted goes from every pod once all know, and not before', async () => {
+  const here = village();
+  here.declared = 'history: 0s\n';
+  const [a, b] = [await here.pod('a'), await here.pod('b')];
+  for (const pod of [a, b]) pod.clock.pass(3_600_000);
+  const cut = connect(a.links, b.links);
+  const old = [await write(a, 'small', noise(1, 3000)), await write(a, 'large', noise(2, 5_000_000))];
+  assert.ok((await a.placement.waitForCopies(2, TIMES)).done);
+  cut();
+  const fresh = await write(a, 'small', noise(3, 3000));
+  a.tree.unlink(ROOT, 'large');
+  const rounds = async (pod: typeof a) => {
+    for (let i = 0; i < 4; i++) {
+      pod.clock.pass(3_600_000);
+      await pod.placement.collection.collect();
+    }
+  };
+  await rounds(a);
+  for (const content of old) assert.notEqual(a.content.presence(content), 'remote', 'b may still need it');
+  connect(a.links, b.links);
+  assert.ok((await a.placement.waitForCopies(2, TIMES)).done);
+  for (const pod of [a, b]) {
+    await rounds(pod);
+    for (const content of old) assert.equal(pod.content.presence(content), 'remote');
+    assert.equal(pod.content.presence(fresh), 'here');
+    assert.ok((await read(pod, 'small')).equals(noise(3, 3000)));
+    assert.equal(pod.placement.collection.last?.unnamed, 0);
+  }
+});
+
+test('a portal lets go of what it wrote once those who should have it keep it, and not before', async () => {
+  const here = village();
+  const [a, portal] = [await here.pod('a'), await here.pod('p', 'portal')];
+  const cut = connect(a.links, portal.links);
+  await until(() => portal.tree.heads().length > 0);
+  portal.clock.pass(3_600_000);
+  const first = await write(portal, 'first', noise(1, 3_000_000));
+  await until(() => a.placement.settled && a.tree.counts().files === 1);
+  cut();
+  const second = await write(portal, 'second', noise(2, 3000));
+  await portal.placement.collection.collect();
+  assert.equal(portal.content.presence(first), 'here', 'nobody can be asked');
+  connect(a.links, portal.links);
+  await portal.placement.collection.collect();
+  assert.equal(portal.content.presence(first), 'cached');
+  await until(() => a.placement.settled && a.tree.counts().files === 2);
+  await portal.placement.collection.collect();
+  assert.equal(portal.content.presence(second), 'cached');
+  // Whoever was told that a pod keeps something can count on it.
+  const id = second.slice(1);
+  assert.deepEqual(await portal.sync.whoKeeps([id], [a.id]), new Map([[a.id, [true]]]));
+  assert.ok(a.placement.collection.isPromised(id));
+  assert.deepEqual(await a.sync.whoKeeps([id], [portal.id]), new Map([[portal.id, [false]]]));
+});

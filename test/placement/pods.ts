@@ -2,21 +2,15 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  Emitter,
-  type PodId,
-  sha256,
-  sha256Bytes,
-  silentLog,
-  systemClock,
-  systemRandom,
-} from '../../src/base/index.js';
+import { Emitter, type PodId, sha256, sha256Bytes, silentLog, systemRandom } from '../../src/base/index.js';
 import { type ContentStore, openContentStore } from '../../src/content/index.js';
+import { makeNotes } from '../../src/daemon/notes.js';
 import type { Member, MembershipEvents } from '../../src/membership/index.js';
 import { Placement } from '../../src/placement/index.js';
 import { type Database, openDatabase } from '../../src/store/index.js';
 import { ChunkFetcher, Sync } from '../../src/sync/index.js';
 import { openTree, ROOT, type Tree } from '../../src/tree/index.js';
+import { type MovableClock, movableClock } from '../content/helpers.js';
 import { connect, MemoryLinks } from '../sync/memory-links.js';
 
 export interface Pod {
@@ -29,6 +23,7 @@ export interface Pod {
   chunks: ChunkFetcher;
   sync: Sync;
   placement: Placement;
+  clock: MovableClock;
 }
 
 /** A network of pods; `close` ends them and removes their folders. */
@@ -44,7 +39,7 @@ export class Village {
     const id = sha256(Buffer.from(name));
     const founder = this.members.length === 0;
     this.members.push({ id, name, role, addedBy: id, addedAt: 0 });
-    const [clock, random, log] = [systemClock, systemRandom, silentLog];
+    const [clock, random, log] = [movableClock(), systemRandom, silentLog];
     const folder = join(await this.folder, name);
     const links = new MemoryLinks(id);
     const isMember = (pod: PodId) => this.members.some((member) => member.id === pod);
@@ -72,8 +67,16 @@ export class Village {
       members: () => this.members,
       declared: () => (this.declared === undefined ? undefined : { text: this.declared, by: id }),
     };
-    const placement = new Placement({ tree, content, membership, peers: sync, clock, log });
-    const pod: Pod = { id, name, tree, content, database, links, chunks, sync, placement };
+    const placement = new Placement({
+      tree,
+      content,
+      membership,
+      peers: sync,
+      notes: makeNotes(database, 'placement'),
+      clock,
+      log,
+    });
+    const pod: Pod = { id, name, tree, content, database, links, chunks, sync, placement, clock };
     this.pods.push(pod);
     placement.start();
     this.changed();

@@ -20,7 +20,7 @@ function holder(name: string, chunks: Map<string, Uint8Array>) {
     },
     flush: async () => {},
   };
-  serveChunks({ links, content, isMember: () => true, log: silentLog });
+  serveChunks({ links, content, isMember: () => true, keeps: () => [], log: silentLog });
   const asked = { requests: 0 };
   const handler = links.handlers.get('chunk.get');
   assert.ok(handler);
@@ -204,7 +204,7 @@ test('hostile questions are refused, and strangers are not answered', async () =
   assert.deepEqual(await link.request('chunk.get', Buffer.alloc(0)), { chunks: [] });
   const closed = new MemoryLinks(podOf('closed'));
   const content = { has: () => true, get: async () => Buffer.from('secret'), flush: async () => {} };
-  serveChunks({ links: closed, content, isMember: () => false, log: silentLog });
+  serveChunks({ links: closed, content, isMember: () => false, keeps: () => [], log: silentLog });
   const stranger = new MemoryLinks(podOf('stranger'));
   connect(closed, stranger);
   await assert.rejects(async () => stranger.get(closed.self)?.request('chunk.get', Buffer.alloc(32)), {
@@ -241,7 +241,7 @@ test('a chunk that a peer cannot read is one it does not have', async () => {
     },
     flush: async () => {},
   };
-  serveChunks({ links: from, content, isMember: () => true, log: silentLog });
+  serveChunks({ links: from, content, isMember: () => true, keeps: () => [], log: silentLog });
   const asker = new MemoryLinks(podOf('asker'));
   connect(from, asker);
   const answer = await asker.get(from.self)?.request('chunk.get', packHashes([sha256(Buffer.from('x'))]));

@@ -21,6 +21,10 @@ export interface Chunks {
   remove(id: ChunkId): Answer<void>;
   /** Takes a damaged chunk out of reading, so that it is absent, and keeps its bytes for people to look at. */
   setAside(id: ChunkId): Answer<void>;
+  /** The bytes of a chunk as they lie there, counted without reading them; undefined when absent. */
+  length(id: ChunkId): Answer<number | undefined>;
+  /** All chunks, in no order; those that come or go meanwhile may be among them or not. */
+  ids(): AsyncIterable<ChunkId>;
   /** Makes what was put durably survive a power cut. @throws WormholeError `full` | `io` */
   flush(): Promise<void>;
 }

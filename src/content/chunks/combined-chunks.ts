@@ -41,6 +41,15 @@ export class CombinedChunks implements Chunks {
     return then(this.small.setAside(id), () => this.large.setAside(id));
   }
 
+  length(id: ChunkId): Answer<number | undefined> {
+    return then(this.small.length(id), (length) => length ?? this.large.length(id));
+  }
+
+  async *ids(): AsyncIterable<ChunkId> {
+    yield* this.small.ids();
+    yield* this.large.ids();
+  }
+
   private place(length: number): Chunks {
     return length <= LIMITS.smallFileBytesMax ? this.small : this.large;
   }

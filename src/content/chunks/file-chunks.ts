@@ -12,12 +12,14 @@ import {
   readFileSync,
   rename,
   rmSync,
+  stat,
   unlink,
   write,
 } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { diskError, isMissing, LIMITS, syncDirectory } from '../../base/index.js';
+import { diskError, isMissing, isSha256, LIMITS, syncDirectory } from '../../base/index.js';
 import type { ChunkId } from '../content.js';
 import type { Chunks } from './chunks.js';
 
@@ -29,6 +31,7 @@ const closeFile = promisify(close);
 const renameFile = promisify(rename);
 const unlinkFile = promisify(unlink);
 const linkFile = promisify(link);
+const statFile = promisify(stat);
 
 const FOLDER = { recursive: true, mode: 0o700 } as const;
 
@@ -148,6 +151,24 @@ export class FileChunks implements Chunks {
       this.unsynced.add(dirname(this.path(id)));
     } catch (error) {
       if (!isMissing(error)) throw diskError('a damaged chunk', error);
+    }
+  }
+
+  async length(id: ChunkId): Promise<number | undefined> {
+    try {
+      return (await statFile(this.path(id))).size;
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw diskError('a chunk', error);
+    }
+  }
+
+  async *ids(): AsyncIterable<ChunkId> {
+    for (const part of await readdir(this.folders.chunks)) {
+      for (const rest of await readdir(join(this.folders.chunks, part))) {
+        const id = `${part}${rest}`;
+        if (isSha256(id)) yield id;
+      }
     }
   }
 

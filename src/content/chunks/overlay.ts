@@ -36,6 +36,11 @@ export class Overlay {
     return this.table.has(key);
   }
 
+  /** Keys that are in the database already. */
+  keys(): Iterable<string> {
+    return this.table.keys({});
+  }
+
   /** True while a batch is on its way. */
   get committing(): boolean {
     return this.running !== undefined;

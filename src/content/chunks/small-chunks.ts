@@ -55,7 +55,11 @@ export class SmallChunks implements Chunks {
   }
 
   remove(id: ChunkId): void {
+    if (!this.rows.has(id)) return;
     this.rows.remove(id);
+    if (this.rows.waitingBytes > LIMITS.smallBatchBytes && !this.rows.committing) {
+      this.rows.commit().catch(this.warn);
+    }
   }
 
   setAside(id: ChunkId): void {
@@ -63,6 +67,15 @@ export class SmallChunks implements Chunks {
     if (bytes === undefined) return;
     this.damaged.put(id, bytes);
     this.remove(id);
+  }
+
+  length(id: ChunkId): number | undefined {
+    return this.rows.get(id)?.length;
+  }
+
+  async *ids(): AsyncIterable<ChunkId> {
+    await this.rows.commit();
+    for (const id of this.rows.keys()) if (this.rows.has(id)) yield id;
   }
 
   /** Moves everything appended so far to the database and lets go of its records. */

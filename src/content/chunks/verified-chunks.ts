@@ -102,6 +102,14 @@ export class VerifiedChunks implements Chunks {
     return this.chunks.setAside(id);
   }
 
+  length(id: ChunkId): Answer<number | undefined> {
+    return this.chunks.length(id);
+  }
+
+  ids(): AsyncIterable<ChunkId> {
+    return this.chunks.ids();
+  }
+
   flush(): Promise<void> {
     return this.chunks.flush();
   }

@@ -2,6 +2,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { diskError, WormholeError } from '../../base/index.js';
 import type { ChunkId } from '../content.js';
 import type { Layout } from '../layout.js';
+import { isHole } from '../staging/ranges.js';
 import type { StagedShape } from '../staging/staged-state.js';
 import type { DraftReader } from './recut.js';
 
@@ -31,7 +32,9 @@ export class DraftFiles implements DraftReader {
     for (let at = offset; at < end; ) {
       const part = this.shape.ranges.at(at, end);
       let stop = part.end;
-      if (part.file !== undefined) this.readFile(part.file, at, target.subarray(at - offset, stop - offset));
+      if (part.file !== undefined && isHole(part.file)) target.fill(0, at - offset, stop - offset);
+      else if (part.file !== undefined)
+        this.readFile(part.file, at, target.subarray(at - offset, stop - offset));
       else if (at >= this.shape.visible) target.fill(0, at - offset, stop - offset);
       else {
         const entry = this.base.find(at);

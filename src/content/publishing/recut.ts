@@ -1,6 +1,7 @@
 import { LIMITS } from '../../base/index.js';
 import { CUTTING, Cutter, isZero } from '../chunker.js';
 import type { Layout } from '../layout.js';
+import { isHole as isPunched } from '../staging/ranges.js';
 import type { StagedShape } from '../staging/staged-state.js';
 
 /** A stretch of the new content, in order. */
@@ -75,8 +76,8 @@ function holeAt(shape: StagedShape, base: Layout, at: number): number {
   let end = at;
   while (end < shape.size) {
     const gap = shape.ranges.at(end, shape.size);
-    if (gap.file !== undefined) break;
-    if (end >= shape.visible) {
+    if (gap.file !== undefined && !isPunched(gap.file)) break;
+    if (gap.file !== undefined || end >= shape.visible) {
       end = gap.end;
       continue;
     }

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { type Answer, LIMITS, then } from '../../base/index.js';
 import type { Space } from '../cache/space.js';
+import { CUTTING } from '../chunker.js';
 import type { PublishedContent } from '../reading/published-content.js';
+import { holeOver, isHole } from './ranges.js';
 import type { Action } from './settlement.js';
 import { type Change, StagedShape } from './staged-state.js';
 import { all, StagingFile } from './staging-file.js';
@@ -82,6 +84,12 @@ export class LargeStaging {
     return this.changed || this.writing > 0 || this.waiting > 0;
   }
 
+  /** Around each written stretch a chunk or two are cut anew. */
+  get publishBytes(): number {
+    const { ranges, size } = this.shape;
+    return Math.min(size, ranges.bytes + ranges.count * CUTTING.normalBytes);
+  }
+
   read(offset: number, length: number, signal?: AbortSignal): Answer<Uint8Array> {
     const end = Math.min(offset + length, this.size);
     if (offset >= end) return new Uint8Array(0);
@@ -122,6 +130,45 @@ export class LargeStaging {
     if (this.barrier === undefined && this.writing === 0) return this.cut(size);
     this.waiting++;
     return this.alone(async () => this.cut(size)).finally(() => this.waiting--);
+  }
+
+  /** Makes these bytes zeros, of which nothing is stored. */
+  punch(start: number, end: number): Answer<void> {
+    if (this.barrier !== undefined || this.writing > 0) {
+      this.waiting++;
+      return this.alone(async () => this.dig(start, end)).finally(() => this.waiting--);
+    }
+    return this.dig(start, end);
+  }
+
+  /**
+   * Appends bytes of a published content that lie there at the same offsets, without moving any: it becomes what
+   * this is staged over. @returns false when something is in the way
+   */
+  share(source: PublishedContent, start: number, end: number): boolean {
+    const { ranges, size, base, visible } = this.shape;
+    const busy = this.barrier !== undefined || this.writing > 0 || this.frozen.size > 0;
+    const goesOn = start === 0 || (base === source.content && visible === start);
+    if (busy || size !== start || ranges.count > 0 || !goesOn) return false;
+    this.note({ rebase: { content: source.content, size: source.size, visible: end, files: [] } });
+    this.note({ cut: end });
+    this.base.close();
+    this.base = source;
+    return true;
+  }
+
+  /** Where from an offset on there is data, or a hole; undefined: nowhere before the end. The end is a hole. */
+  seek(offset: number, what: 'data' | 'hole'): Answer<number | undefined> {
+    return then(this.shape.visible > offset ? this.base.loadLayout() : undefined, (layout) => {
+      for (let at = offset; at < this.size; ) {
+        const part = this.partAt(at, this.size);
+        const entry = part.from === 'base' ? layout?.find(at) : undefined;
+        const hole = part.from === 'zeros' || (entry !== undefined && layout?.entry(entry).id === '');
+        if (hole === (what === 'hole')) return at;
+        at = entry === undefined ? part.end : Math.min(part.end, layout?.end(entry) ?? part.end);
+      }
+      return what === 'hole' ? this.size : undefined;
+    });
   }
 
   /** Does without open files until the next use. */
@@ -227,7 +274,7 @@ export class LargeStaging {
 
   private takeUp(): void {
     for (const { file } of this.shape.ranges.list()) {
-      if (this.files.has(file)) continue;
+      if (isHole(file) || this.files.has(file)) continue;
       this.files.set(file, new StagingFile(this.path(file), 'existing'));
       this.nextFile = Math.max(this.nextFile, file + 1);
     }
@@ -306,8 +353,15 @@ export class LargeStaging {
     if (this.frozen.size === 0) this.settleClaim();
   }
 
+  private dig(start: number, end: number): void {
+    const { number } = this.current();
+    this.note({ write: { start, end, file: holeOver(number) } });
+    if (this.frozen.size === 0) this.settleClaim();
+  }
+
   private partAt(at: number, limit: number): { end: number; from: StagingFile | 'base' | 'zeros' } {
     const { end, file } = this.shape.ranges.at(at, limit);
+    if (file !== undefined && isHole(file)) return { end, from: 'zeros' };
     if (file !== undefined) return { end, from: this.files.get(file) as StagingFile };
     if (at < this.shape.visible) return { end: Math.min(end, this.shape.visible), from: 'base' };
     return { end, from: 'zeros' };

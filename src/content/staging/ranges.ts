@@ -1,8 +1,22 @@
-/** Bytes `start` to `end` (exclusive) of a file lie at the same offsets of a numbered staging file. */
+/** Bytes `start` to `end` (exclusive) of a file lie at the same offsets of a numbered staging file, or are a hole. */
 export interface Extent {
   start: number;
   end: number;
+  /** A staging file's number, or what {@link holeOver} makes of one. */
   file: number;
+}
+
+/** The number of a hole that was punched while a staging file took the writes, and is published along with it. */
+export function holeOver(file: number): number {
+  return -1 - file;
+}
+
+export function isHole(file: number): boolean {
+  return file < 0;
+}
+
+function numberOf(file: number): number {
+  return isHole(file) ? -1 - file : file;
 }
 
 /** Which bytes of a file were written, and to which staging file: extents that never overlap, in order. */
@@ -13,10 +27,10 @@ export class Ranges {
     return this.extents.length;
   }
 
-  /** Bytes in all extents. */
+  /** Bytes in staging files. */
   get bytes(): number {
     let bytes = 0;
-    for (const { start, end } of this.extents) bytes += end - start;
+    for (const { start, end, file } of this.extents) if (!isHole(file)) bytes += end - start;
     return bytes;
   }
 
@@ -67,9 +81,9 @@ export class Ranges {
     } else this.extents.length = first;
   }
 
-  /** Forgets everything in the given files. */
+  /** Forgets everything in the given files, and the holes punched over them. */
   forget(files: ReadonlySet<number>): void {
-    this.extents = this.extents.filter((extent) => !files.has(extent.file));
+    this.extents = this.extents.filter((extent) => !files.has(numberOf(extent.file)));
   }
 
   /** The part that holds `offset`: its end (at most `limit`), and its file, or undefined for a gap. */

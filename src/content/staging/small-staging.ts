@@ -61,6 +61,11 @@ export class SmallStaging {
     return this.recorded?.id;
   }
 
+  /** The content that the bytes are stored as, if they are. */
+  get content(): ContentId {
+    return this.stored?.content ?? '';
+  }
+
   /** A view that is never changed afterwards. */
   bytes(): Buffer {
     this.shared = true;

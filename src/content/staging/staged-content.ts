@@ -1,4 +1,5 @@
 import { type Answer, LIMITS, then, WormholeError } from '../../base/index.js';
+import type { Claims } from '../collection/claims.js';
 import type { ContentId, OpenContent, Published } from '../content.js';
 import { Layout } from '../layout.js';
 import type { Publisher } from '../publishing/publisher.js';
@@ -13,6 +14,9 @@ export interface Workshop extends SmallTools {
   reading: Reading;
   publisher: Publisher;
   settlement: Settlement;
+  claims: Claims;
+  /** Every content that is open. */
+  opened: Set<StagedContent>;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -36,6 +40,12 @@ export class StagedContent implements OpenContent {
     this.workshop = workshop;
     this.key = key;
     this.base = new PublishedContent(content, size, workshop.reading);
+    workshop.opened.add(this);
+  }
+
+  /** Contents that this one needs: what it was opened with, and what its staged bytes lie over or are. */
+  contents(): ContentId[] {
+    return [this.base.content, this.large?.base.content ?? '', this.small?.content ?? ''];
   }
 
   /** What an earlier process staged. @throws WormholeError `io` when its bytes cannot be read */
@@ -66,6 +76,10 @@ export class StagedContent implements OpenContent {
     );
   }
 
+  get publishBytes(): number {
+    return this.small?.size ?? this.large?.publishBytes ?? 0;
+  }
+
   read(offset: number, length: number, signal?: AbortSignal): Answer<Uint8Array> {
     return (this.small ?? this.large ?? this.base).read(offset, length, signal);
   }
@@ -87,6 +101,31 @@ export class StagedContent implements OpenContent {
     if (!this.fits(size)) return this.enlarge().truncate(size);
     if (this.small !== undefined) return this.small.truncate(size);
     return this.begin(Math.min(size, this.base.size), NOTHING, (small) => small.truncate(size));
+  }
+
+  punch(start: number, end: number): Answer<void> {
+    if (this.starting !== undefined) return this.afterStart(NOTHING, () => this.punch(start, end));
+    const stop = Math.min(end, this.size);
+    if (start >= stop) return;
+    if (this.large === undefined && this.fits(this.size))
+      return this.write(start, Buffer.alloc(stop - start));
+    return (this.large ?? this.enlarge()).punch(start, stop);
+  }
+
+  share(content: ContentId, size: number, start: number, end: number): boolean {
+    if (this.starting !== undefined || this.publishing !== undefined) return false;
+    // What is small is copied as fast; it could not be told apart from staged bytes afterwards.
+    if (size <= LIMITS.smallFileBytesMax || end > size || this.size !== start) return false;
+    const source = new PublishedContent(content, size, this.workshop.reading);
+    return (this.large ?? this.enlarge()).share(source, start, end);
+  }
+
+  seek(offset: number, what: 'data' | 'hole'): Answer<number | undefined> {
+    if (this.starting !== undefined) return this.starting.then(() => this.seek(offset, what));
+    if (offset >= this.size) return undefined;
+    if (this.large !== undefined) return this.large.seek(offset, what);
+    if (this.small !== undefined) return what === 'data' ? offset : this.size;
+    return then(this.base.loadLayout(), (layout) => seekIn(layout, offset, what));
   }
 
   save(): Answer<void> {
@@ -164,6 +203,7 @@ export class StagedContent implements OpenContent {
   private letGo(discard: boolean): Answer<void> {
     const { small, large } = this;
     return then(discard ? undefined : this.save(), () => {
+      this.workshop.opened.delete(this);
       this.small = undefined;
       this.large = undefined;
       if (discard) small?.end();
@@ -247,7 +287,7 @@ export class StagedContent implements OpenContent {
   }
 
   private async publishLarge(large: LargeStaging): Promise<Published> {
-    const { publisher, reading, settlement } = this.workshop;
+    const { publisher, reading, settlement, claims } = this.workshop;
     this.giveUp = new AbortController();
     const { signal } = this.giveUp;
     const draft = await large.freeze();
@@ -257,6 +297,7 @@ export class StagedContent implements OpenContent {
         return publisher.publish(draft, base, signal);
       };
       const result = await (large.crowded ? large.alone(work) : work());
+      claims.content(result.content);
       this.base = new PublishedContent(result.content, result.size, reading);
       const settle = large.rebase(this.base);
       if (large.dirty) settlement.add(this.owner, large.id, settle);
@@ -271,4 +312,11 @@ export class StagedContent implements OpenContent {
       throw error;
     }
   }
+}
+
+function seekIn(layout: Layout, offset: number, what: 'data' | 'hole'): number | undefined {
+  for (let i = layout.find(offset); i < layout.count; i++) {
+    if ((layout.entry(i).id === '') === (what === 'hole')) return Math.max(offset, layout.start(i));
+  }
+  return what === 'hole' ? layout.size : undefined;
 }

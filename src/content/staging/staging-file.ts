@@ -20,6 +20,9 @@ const removeInBackground = promisify(unlink);
 
 /** Up to this many bytes a system call on this thread is cheaper than handing it to another one. */
 const AT_ONCE_BYTES = 128 * 1024;
+/** From so many unflushed bytes on the disk is set to work while more are being written: fsync, or the publication
+ *  after close, then has less to wait for. */
+const FLUSH_EARLY_BYTES = 32 * 1024 * 1024;
 
 /**
  * A sparse file that holds written bytes at their own offsets. Its descriptor is opened when it is needed, for
@@ -31,6 +34,9 @@ export class StagingFile {
   private uses = 0;
   private closed = false;
   private unsynced = false;
+  /** Bytes written since the disk was last set to work, and whether it is at it. */
+  private unflushedBytes = 0;
+  private flushing = false;
   /** The kernel forgets what it could not write, so a sync that failed once must never be answered with success. */
   private syncFailure: WormholeError | undefined;
 
@@ -63,11 +69,11 @@ export class StagingFile {
     return fstatSync(this.descriptor).size;
   }
 
-  /** Answered when the bytes are in the file; they may be reused as soon as this returns.
+  /** Answered when the bytes are in the file; they must not be changed until then.
    *  @throws WormholeError `full` | `io` */
   write(offset: number, data: Uint8Array): Answer<void> {
     this.unsynced = true;
-    if (data.length > AT_ONCE_BYTES) return this.writeLater(offset, Buffer.from(data));
+    if (data.length > AT_ONCE_BYTES) return this.writeLater(offset, data);
     try {
       for (let at = 0; at < data.length; ) {
         at += writeSync(this.descriptor, data, at, data.length - at, offset + at);
@@ -124,11 +130,12 @@ export class StagingFile {
     await removeInBackground(this.path).catch(() => {});
   }
 
-  private writeLater(offset: number, copy: Buffer): Promise<void> {
+  private writeLater(offset: number, data: Uint8Array): Promise<void> {
     return this.using(async (descriptor) => {
-      for (let at = 0; at < copy.length; ) {
-        at += (await writeInBackground(descriptor, copy, at, copy.length - at, offset + at)).bytesWritten;
+      for (let at = 0; at < data.length; ) {
+        at += (await writeInBackground(descriptor, data, at, data.length - at, offset + at)).bytesWritten;
       }
+      this.flushEarly(data.length);
     }).catch((error) => {
       throw diskError('a staged file', error);
     });
@@ -144,6 +151,21 @@ export class StagingFile {
     }).catch((error) => {
       throw diskError('a staged file', error);
     });
+  }
+
+  /** What fails here is what the next sync says. */
+  private flushEarly(bytes: number): void {
+    this.unflushedBytes += bytes;
+    if (this.flushing || this.closed || this.unflushedBytes < FLUSH_EARLY_BYTES) return;
+    this.unflushedBytes = 0;
+    this.flushing = true;
+    this.using((descriptor) => syncInBackground(descriptor))
+      .catch((error) => {
+        this.syncFailure ??= diskError('a staged file', error);
+      })
+      .finally(() => {
+        this.flushing = false;
+      });
   }
 
   private async using(work: (descriptor: number) => Promise<void>): Promise<void> {

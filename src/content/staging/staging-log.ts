@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Log } from '../../base/index.js';
 import type { RecordLog } from '../../store/index.js';
 import type { Space } from '../cache/space.js';
+import { isHole } from './ranges.js';
 import {
   decodeStagingRecord,
   encodeStagingRecord,
@@ -83,11 +84,8 @@ export class StagingLog {
 
 /** Numbers of the staging files that an entry's bytes lie in. */
 export function filesOf(entry: StagedEntry): Set<number> {
-  return new Set(
-    wholeShape(entry)
-      .ranges.list()
-      .map(({ file }) => file),
-  );
+  const extents = wholeShape(entry).ranges.list();
+  return new Set(extents.filter(({ file }) => !isHole(file)).map(({ file }) => file));
 }
 
 function isUntouched(shape: StagedShape): boolean {
@@ -97,6 +95,7 @@ function isUntouched(shape: StagedShape): boolean {
 function hasFiles(id: number, shape: StagedShape, folder: string): boolean {
   const lengths = new Map<number, number>();
   for (const { end, file } of shape.ranges.list()) {
+    if (isHole(file)) continue;
     if (!lengths.has(file)) lengths.set(file, lengthOf(join(folder, `${id}.${file}`)));
     if (end > lengths.get(file)!) return false;
   }

@@ -4,19 +4,32 @@ import type { Answer } from '../../base/index.js';
 import { then, WormholeError } from '../../base/index.js';
 import type { FileHandle, OpenFlags, Stat } from '../../fs/index.js';
 import type { Node } from '../nodes.js';
-import { FSYNC_DATA_ONLY, OPEN_ANSWER, OPEN_KILL_SUIDGID, SIZE, WRITE_FLAG } from '../protocol/constants.js';
-import { encodeEntry, encodeOpen } from '../protocol/replies.js';
+import {
+  FALLOCATE_MODE,
+  FSYNC_DATA_ONLY,
+  OPEN_ANSWER,
+  OPEN_KILL_SUIDGID,
+  SEEK,
+  SIZE,
+  WRITE_FLAG,
+} from '../protocol/constants.js';
+import { encodeEntry, encodeOpen, writeUint64 } from '../protocol/replies.js';
 import {
   type CreateRequest,
+  decodeCopyFileRange,
   decodeCreate,
+  decodeFallocate,
   decodeFsyncFlags,
   decodeHandle,
+  decodeLseek,
   decodeOpen,
   decodeRead,
   decodeWrite,
 } from '../protocol/requests.js';
 import type { Request, Session } from '../session.js';
 import { callerOf } from './names.js';
+
+const COPY_BYTES_MAX = 2 ** 31;
 
 export function openFlagsOf(flags: number): OpenFlags {
   const mode = flags & (constants.O_RDONLY | constants.O_WRONLY | constants.O_RDWR);
@@ -133,11 +146,54 @@ export function write(session: Session, request: Request): void {
     session.fileSystem.write(at, offset, data, kill ? { killSuidgid: true } : undefined);
   const answer = then(into, put);
   request.keepsBuffer = answer instanceof Promise;
-  session.answer(request, answer, (written) => {
-    session.view.setUint32(SIZE.outHeader, written, true);
-    session.view.setUint32(SIZE.outHeader + 4, 0, true);
-    session.send(request, SIZE.writeOut);
+  session.answer(request, answer, (bytes) => written(session, request, bytes));
+}
+
+function written(session: Session, request: Request, bytes: number): void {
+  session.view.setUint32(SIZE.outHeader, bytes, true);
+  session.view.setUint32(SIZE.outHeader + 4, 0, true);
+  session.send(request, SIZE.writeOut);
+}
+
+const KNOWN_MODES = FALLOCATE_MODE.keepSize | FALLOCATE_MODE.punchHole | FALLOCATE_MODE.zeroRange;
+
+export function fallocate(session: Session, request: Request): void {
+  const { handle, offset, length, mode } = decodeFallocate(request.buffer.view, request.length);
+  if ((mode & ~KNOWN_MODES) !== 0) {
+    session.failWith(request, 'EOPNOTSUPP');
+    return;
+  }
+  const how = {
+    keepSize: (mode & FALLOCATE_MODE.keepSize) !== 0,
+    zero: (mode & (FALLOCATE_MODE.punchHole | FALLOCATE_MODE.zeroRange)) !== 0,
+  };
+  const answer = session.fileSystem.allocate(handle, offset, length, how);
+  session.answer(request, answer, () => void session.ok(request));
+}
+
+export function lseek(session: Session, request: Request): void {
+  const { handle, offset, whence } = decodeLseek(request.buffer.view, request.length);
+  if (whence !== SEEK.data && whence !== SEEK.hole) {
+    session.failWith(request, 'EINVAL');
+    return;
+  }
+  const answer = session.fileSystem.seek(handle, offset, whence === SEEK.data ? 'data' : 'hole');
+  session.answer(request, answer, (found) => {
+    if (found === undefined) {
+      session.failWith(request, 'ENXIO');
+      return;
+    }
+    writeUint64(session.view, SIZE.outHeader, found);
+    session.send(request, SIZE.lseekOut);
   });
+}
+
+/** Where bytes would have to be moved the kernel is told so, and copies them by reading and writing. */
+export function copyFileRange(session: Session, request: Request): void {
+  const { from, to, length } = decodeCopyFileRange(request.buffer.view, request.length);
+  // The answer has 32 bits for it.
+  const answer = session.fileSystem.copyRange(from, to, Math.min(length, COPY_BYTES_MAX));
+  session.answer(request, answer, (bytes) => written(session, request, bytes));
 }
 
 export function flush(session: Session, request: Request): void {

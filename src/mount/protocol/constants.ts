@@ -102,6 +102,12 @@ export const RENAME_FLAG = { noreplace: 1 << 0, exchange: 1 << 1 } as const;
 /** Bits of `flags` in SETXATTR. */
 export const XATTR_FLAG = { create: 1, replace: 2 } as const;
 
+/** Bits of `mode` in FALLOCATE. */
+export const FALLOCATE_MODE = { keepSize: 1 << 0, punchHole: 1 << 1, zeroRange: 1 << 4 } as const;
+
+/** `whence` in LSEEK; the others are the kernel's own business. */
+export const SEEK = { data: 3, hole: 4 } as const;
+
 /** Codes of notifications, which travel in the header's field of the error. */
 export const NOTIFY = { invalidateInode: 2, invalidateEntry: 3 } as const;
 
@@ -115,6 +121,7 @@ export const SIZE = {
   openOut: 16,
   writeIn: 40,
   writeOut: 8,
+  lseekOut: 8,
   initOut: 64,
   statfsOut: 80,
   getxattrOut: 8,

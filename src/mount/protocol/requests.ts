@@ -297,6 +297,46 @@ export function decodeWrite({ view, bytes }: RequestBuffer, length: number): Wri
   };
 }
 
+/** FALLOCATE. */
+export function decodeFallocate(
+  view: DataView,
+  length: number,
+): { handle: number; offset: number; length: number; mode: number } {
+  need(length, 32);
+  return {
+    handle: readUint64(view, BODY),
+    offset: readUint64(view, BODY + 8),
+    length: readUint64(view, BODY + 16),
+    mode: view.getUint32(BODY + 24, true),
+  };
+}
+
+/** LSEEK. */
+export function decodeLseek(
+  view: DataView,
+  length: number,
+): { handle: number; offset: number; whence: number } {
+  need(length, 24);
+  return {
+    handle: readUint64(view, BODY),
+    offset: readUint64(view, BODY + 8),
+    whence: view.getUint32(BODY + 16, true),
+  };
+}
+
+/** COPY_FILE_RANGE: handle and offset of both ends. */
+export function decodeCopyFileRange(
+  view: DataView,
+  length: number,
+): { from: { handle: number; offset: number }; to: { handle: number; offset: number }; length: number } {
+  need(length, 56);
+  return {
+    from: { handle: readUint64(view, BODY), offset: readUint64(view, BODY + 8) },
+    to: { handle: readUint64(view, BODY + 24), offset: readUint64(view, BODY + 32) },
+    length: readUint64(view, BODY + 40),
+  };
+}
+
 /** FSYNC and FSYNCDIR: the flags; the handle is {@link decodeHandle}'s. */
 export function decodeFsyncFlags(view: DataView, length: number): number {
   need(length, 12);

@@ -122,6 +122,16 @@ export class Overlay {
     return this.pending.reduce((sum, { counts }) => addCounts(sum, counts), this.meta.counts);
   }
 
+  /** The row that the index has of an inode, whatever waits over it. */
+  indexRow(inode: InodeId): Row | undefined {
+    return this.hot.row(inode);
+  }
+
+  /** Another one after each time that the index was built anew. */
+  get generation(): number {
+    return this.meta.generation;
+  }
+
   /** Rows that the index has, in the order of their inodes. */
   rows(after: InodeId | undefined): Iterable<{ inode: InodeId; row: Row }> {
     return this.hot.rows(after);

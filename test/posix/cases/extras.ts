@@ -211,6 +211,61 @@ for kind in ('flock', 'lockf'):
     },
   },
   {
+    name: 'fallocate keeps the size where it is told so, punches holes and zeroes ranges',
+    needs: ['python3'],
+    run(folder) {
+      const path = join(folder, 'f');
+      const bytes = Buffer.alloc(300_000, 7);
+      fs.writeFileSync(path, bytes);
+      const script = `
+import ctypes, os, sys
+c = ctypes.CDLL(None, use_errno=True)
+fd = os.open(sys.argv[1], os.O_RDWR)
+mode, at, length = [int(each) for each in sys.argv[2:]]
+if c.fallocate(fd, mode, ctypes.c_long(at), ctypes.c_long(length)) != 0: raise OSError(ctypes.get_errno())
+`;
+      const fallocate = (mode: number, at: number, length: number) =>
+        python(script, path, `${mode}`, `${at}`, `${length}`);
+      const [keepSize, punchHole, zeroRange] = [1, 2, 16];
+      fallocate(keepSize, 0, 400_000);
+      assert.equal(fs.statSync(path).size, 300_000);
+      fallocate(keepSize | punchHole, 1000, 200_000);
+      bytes.fill(0, 1000, 201_000);
+      assert.ok(fs.readFileSync(path).equals(bytes));
+      fallocate(zeroRange, 290_000, 20_000);
+      assert.ok(fs.readFileSync(path).equals(Buffer.concat([bytes.fill(0, 290_000), Buffer.alloc(10_000)])));
+      fallocate(0, 0, 500_000);
+      assert.equal(fs.statSync(path).size, 500_000);
+    },
+  },
+  {
+    name: 'a copy by copy_file_range has the same bytes, whole or in parts, and goes its own way',
+    needs: ['python3'],
+    run(folder) {
+      const [from, to] = [join(folder, 'from'), join(folder, 'to')];
+      const bytes = Buffer.alloc(3_000_000);
+      for (let i = 0; i < bytes.length; i += 4) bytes.writeInt32LE(Math.imul(i, 0x9e3779b1), i);
+      fs.writeFileSync(from, bytes);
+      const script = `
+import os, sys
+source = os.open(sys.argv[1], os.O_RDONLY)
+target = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+for size in [int(each) for each in sys.argv[3:]]:
+    print(os.copy_file_range(source, target, size), end=' ')
+`;
+      assert.equal(python(script, from, to, '9000000', '10'), '3000000 0 ');
+      assert.ok(fs.readFileSync(to).equals(bytes));
+      assert.equal(python(script, from, to, '1000000', '1500000', '9000000'), '1000000 1500000 500000 ');
+      assert.ok(fs.readFileSync(to).equals(bytes));
+      const fd = fs.openSync(to, 'r+');
+      fs.writeSync(fd, 'changed', 1_500_000);
+      fs.closeSync(fd);
+      assert.ok(fs.readFileSync(from).equals(bytes));
+      bytes.write('changed', 1_500_000);
+      assert.ok(fs.readFileSync(to).equals(bytes));
+    },
+  },
+  {
     name: 'the end of a file is found by lseek, data and holes too',
     needs: ['python3'],
     run(folder) {
