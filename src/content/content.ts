@@ -15,11 +15,20 @@ export interface ChunkRef {
   length: number;
 }
 
+export interface FetchOptions {
+  /** Somebody waits for the bytes. */
+  urgent: boolean;
+  /** Aborted when somebody begins to wait for bytes that nobody waited for so far. */
+  hurry?: AbortSignal;
+  /** Aborted when nobody wants them any more. */
+  signal?: AbortSignal;
+}
+
 /** Where bytes come from that are not here. `sync/` is one, the daemon hands it in. */
 export interface ChunkSource {
   /** The bytes of a chunk from whichever holder answers; already checked or not, the caller checks again.
    *  @throws WormholeError `unreachable` when no holder answered in time, `interrupted` when aborted */
-  fetch(id: ChunkId, options: { urgent: boolean; signal?: AbortSignal }): Promise<Uint8Array>;
+  fetch(id: ChunkId, options: FetchOptions): Promise<Uint8Array>;
 }
 
 /**

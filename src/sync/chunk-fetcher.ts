@@ -1,5 +1,5 @@
 import { type Clock, LIMITS, type Log, messageOf, type PodId, WormholeError } from '../base/index.js';
-import type { ChunkId, ChunkSource } from '../content/index.js';
+import type { ChunkId, ChunkSource, FetchOptions } from '../content/index.js';
 import type { Link, Links } from '../net/index.js';
 import { ChunkLane, RequestBudget } from './chunk-lane.js';
 import { ChunkSearch } from './chunk-search.js';
@@ -46,19 +46,18 @@ export class ChunkFetcher implements ChunkSource {
   }
 
   /** @param options.patienceMs how long to go on when nobody has it; with 0 each linked pod is asked once */
-  fetch(
-    id: ChunkId,
-    options: { urgent: boolean; signal?: AbortSignal; patienceMs?: number },
-  ): Promise<Uint8Array> {
-    const { urgent, signal, patienceMs = LIMITS.fetchTimeoutMs } = options;
+  fetch(id: ChunkId, options: FetchOptions & { patienceMs?: number }): Promise<Uint8Array> {
+    const { urgent, hurry, signal, patienceMs = LIMITS.fetchTimeoutMs } = options;
     const { clock } = this.options;
     return new Promise((resolve, reject) => {
       if (signal?.aborted || this.closed) return reject(interrupted(signal?.reason));
       const end = () => {
         this.searches.delete(search);
         signal?.removeEventListener('abort', abort);
+        hurry?.removeEventListener('abort', hasten);
       };
       const abort = () => search.stop(interrupted(signal?.reason));
+      const hasten = () => search.hurry();
       const search = new ChunkSearch({
         id,
         urgent,
@@ -77,6 +76,7 @@ export class ChunkFetcher implements ChunkSource {
       });
       this.searches.add(search);
       signal?.addEventListener('abort', abort, { once: true });
+      hurry?.addEventListener('abort', hasten, { once: true });
       search.next();
     });
   }
@@ -148,7 +148,7 @@ export class ChunkFetcher implements ChunkSource {
   private up(link: Link): void {
     if (!this.options.isMember(link.peer)) return;
     this.lanes.get(link.peer)?.close();
-    this.lanes.set(link.peer, new ChunkLane(link, this.budget));
+    this.lanes.set(link.peer, new ChunkLane(link, this.budget, this.options.clock));
     for (const search of [...this.searches]) search.linked(link.peer);
   }
 
@@ -186,21 +186,16 @@ export class ChunkFetcher implements ChunkSource {
       const { peer } = lane.link;
       if (without.has(peer) || !lane.link.open) continue;
       const likely = preferred.includes(peer) || peer === this.lastGood;
-      const cost = costOf(lane) + (likely ? 0 : UNLIKELY_COST) + (peer === suspect ? SUSPECT_COST : 0);
+      const cost = lane.costMs + (likely ? 0 : UNLIKELY_COST) + (peer === suspect ? SUSPECT_COST : 0);
       if (best === undefined || cost < best.cost) best = { lane, cost };
     }
     return best?.lane;
   }
 }
 
-/** Costs are in milliseconds, roughly: the round trip, and what waits there already. */
-const LOAD_COST = 4;
+/** What it counts for, in milliseconds, that a pod is not meant to have a chunk, or that it sent a wrong one. */
 const UNLIKELY_COST = 200;
 const SUSPECT_COST = 1e6;
-
-function costOf(lane: ChunkLane): number {
-  return (lane.link.roundTripMs ?? 5) + lane.load * LOAD_COST;
-}
 
 function interrupted(cause: unknown): WormholeError {
   return new WormholeError('interrupted', 'the fetch was given up', { cause });

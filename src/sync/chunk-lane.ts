@@ -1,3 +1,4 @@
+import type { Clock } from '../base/index.js';
 import type { ChunkId } from '../content/index.js';
 import type { Link } from '../net/index.js';
 import { type ChunkAnswer, MESSAGES, packHashes, parseChunkAnswer } from './wire.js';
@@ -5,6 +6,11 @@ import { type ChunkAnswer, MESSAGES, packHashes, parseChunkAnswer } from './wire
 /** Requests under way at one peer: enough that the connection never idles between them. */
 const REQUESTS_PER_PEER = 4;
 const IDS_PER_REQUEST = 64;
+/** What a peer is taken for that was not measured yet. */
+const UNKNOWN_ROUND_TRIP_MS = 5;
+const UNKNOWN_CHUNK_MS = 4;
+/** The share of a new measurement in the smoothed one. */
+const SMOOTHING = 1 / 4;
 /** A peer that is alive (its link's heartbeats say) may be slow; the fetcher asks others long before. */
 const REQUEST_TIMEOUT_MS = 60_000;
 
@@ -53,16 +59,21 @@ export class RequestBudget {
 export class ChunkLane {
   readonly link: Link;
   private readonly budget: RequestBudget;
+  private readonly clock: Clock;
   private urgent: Attempt[] = [];
   private background: Attempt[] = [];
   private readonly underWay = new Map<Attempt, Request>();
   private requests = 0;
   private scheduled = false;
   private closed = false;
+  /** How long this peer lately took for a chunk while it had any to send, smoothed. */
+  private chunkMs = UNKNOWN_CHUNK_MS;
+  private answeredAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(link: Link, budget: RequestBudget) {
+  constructor(link: Link, budget: RequestBudget, clock: Clock) {
     this.link = link;
     this.budget = budget;
+    this.clock = clock;
   }
 
   /** Chunks that this peer still has to send. */
@@ -82,8 +93,14 @@ export class ChunkLane {
     });
   }
 
+  /** Milliseconds after which another chunk would be here: the round trip, and what is to come before it. */
+  get costMs(): number {
+    return (this.link.roundTripMs ?? UNKNOWN_ROUND_TRIP_MS) + (this.load + 1) * this.chunkMs;
+  }
+
   /** A chunk that waits in the background is now waited for. */
   promote(attempt: Attempt): void {
+    attempt.urgent = true;
     const at = this.background.indexOf(attempt);
     if (at < 0) return;
     this.background.splice(at, 1);
@@ -135,12 +152,21 @@ export class ChunkLane {
     return share;
   }
 
+  /** The peer had something to send since it was asked, or since its last answer if that came later. */
+  private measure(sentAtMs: number, chunks: number): void {
+    const now = this.clock.monotonicMs();
+    const tookMs = now - Math.max(sentAtMs, this.answeredAtMs);
+    this.answeredAtMs = now;
+    if (chunks > 0) this.chunkMs += (tookMs / chunks - this.chunkMs) * SMOOTHING;
+  }
+
   private async request(share: readonly Attempt[]): Promise<void> {
     let answer: ChunkAnswer = [];
     let answered = false;
     const cancel = new AbortController();
     const request = { wanted: share.length, cancel };
     for (const attempt of share) this.underWay.set(attempt, request);
+    const sentAtMs = this.clock.monotonicMs();
     try {
       const ids = packHashes(share.map((attempt) => attempt.id));
       const options = { priority: 'bulk', timeoutMs: REQUEST_TIMEOUT_MS, signal: cancel.signal } as const;
@@ -148,6 +174,7 @@ export class ChunkLane {
       answer = parseChunkAnswer(body, share.length);
       // An answer to nothing would be asked for again for ever.
       answered = answer.length > 0;
+      this.measure(sentAtMs, answer.length);
     } finally {
       const wanted = new Set(share.filter((attempt) => this.underWay.delete(attempt)));
       const again = answered ? share.slice(answer.length).filter((attempt) => wanted.has(attempt)) : [];

@@ -4,6 +4,8 @@ import type { Attempt, ChunkLane } from './chunk-lane.js';
 
 /** A peer that has not answered by then is not given up, but another one is asked as well. */
 const HEDGE_URGENT_MS = 2_000;
+/** Nor is one that is slow and known to be: it gets so many times what it was expected to take. */
+const HEDGE_PATIENCE = 3;
 const HEDGE_BACKGROUND_MS = 30_000;
 /** Nobody had it: it may just be on its way to somebody. */
 const PAUSE_MIN_MS = 100;
@@ -11,6 +13,7 @@ const PAUSE_MAX_MS = 2_000;
 
 export interface SearchOptions {
   id: ChunkId;
+  /** Somebody waits for it. */
   urgent: boolean;
   /** How long to go on when nobody has it: milliseconds since the start. */
   patienceMs: number;
@@ -31,9 +34,11 @@ export class ChunkSearch {
   private pauseMs = PAUSE_MIN_MS;
   private pausing = false;
   private settled = false;
+  private urgent: boolean;
 
   constructor(options: SearchOptions) {
     this.options = options;
+    this.urgent = options.urgent;
     this.startedAtMs = options.clock.monotonicMs();
   }
 
@@ -51,6 +56,15 @@ export class ChunkSearch {
     if (this.pausing) this.next();
   }
 
+  /** Somebody waits for it from now on. */
+  hurry(): void {
+    if (this.urgent || this.settled) return;
+    this.urgent = true;
+    for (const { lane, attempt } of this.asked.values()) lane.promote(attempt);
+    const [first] = this.asked.values();
+    if (first !== undefined) this.wait(this.hedgeMs(first.lane));
+  }
+
   /** Ends without the chunk. */
   stop(error: WormholeError): void {
     if (this.settled) return;
@@ -59,12 +73,21 @@ export class ChunkSearch {
   }
 
   private ask(lane: ChunkLane): void {
-    const { id, urgent } = this.options;
+    const { id } = this.options;
     const peer = lane.link.peer;
-    const attempt: Attempt = { id, urgent, done: (bytes) => this.answered(peer, attempt, bytes) };
+    const hedgeMs = this.hedgeMs(lane);
+    const attempt: Attempt = {
+      id,
+      urgent: this.urgent,
+      done: (bytes) => this.answered(peer, attempt, bytes),
+    };
     this.asked.set(peer, { lane, attempt });
     lane.add(attempt);
-    this.wait(urgent ? HEDGE_URGENT_MS : HEDGE_BACKGROUND_MS);
+    this.wait(hedgeMs);
+  }
+
+  private hedgeMs(lane: ChunkLane): number {
+    return this.urgent ? Math.max(HEDGE_URGENT_MS, lane.costMs * HEDGE_PATIENCE) : HEDGE_BACKGROUND_MS;
   }
 
   private answered(peer: PodId, attempt: Attempt, bytes: Uint8Array | undefined): void {

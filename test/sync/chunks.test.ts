@@ -99,16 +99,45 @@ test('who does not have it or goes away is followed by the next', async () => {
 });
 
 test('a peer that is alive but silent is hedged against', { timeout: 60_000 }, async () => {
-  const chunks = chunksOf(1, 100);
+  const chunks = chunksOf(2, 100);
   const [full, hung] = [holder('b', chunks), holder('c', chunks)];
   hung.links.handlers.set('chunk.get', () => new Promise(() => {}));
   const to = fetcher();
   connect(hung.links, to.links);
   to.source.prefer = () => [hung.links.self];
   connect(full.links, to.links);
+  const [first, second] = [...chunks.keys()] as [string, string];
+  const hurry = new AbortController();
   const started = performance.now();
-  await to.source.fetch([...chunks.keys()][0] as string, { urgent: true });
+  const ahead = to.source.fetch(second, { urgent: false, hurry: hurry.signal });
+  setTimeout(() => hurry.abort(), 20);
+  await Promise.all([to.source.fetch(first, { urgent: true }), ahead]);
+  // What nobody waits for would be asked of another pod after 30 s only.
   assert.ok(performance.now() - started < 20_000);
+  to.source.close();
+});
+
+test('holders serve side by side, each as much as it is fast', async () => {
+  const chunks = chunksOf(160, 50_000);
+  const [fast, slow] = [holder('fast', chunks), holder('slow', chunks)];
+  const answer = slow.links.handlers.get('chunk.get');
+  assert.ok(answer);
+  let turn: Promise<unknown> = Promise.resolve();
+  slow.links.handlers.set('chunk.get', (...args) => {
+    turn = turn.then(() => new Promise((resolve) => setTimeout(resolve, 40)));
+    return turn.then(() => answer(...args));
+  });
+  const to = fetcher();
+  connect(fast.links, to.links);
+  connect(slow.links, to.links);
+  to.source.prefer = () => [fast.links.self, slow.links.self];
+  const left = [...chunks.keys()];
+  const read = async () => {
+    for (let id = left.pop(); id !== undefined; id = left.pop()) await to.source.fetch(id, { urgent: true });
+  };
+  await Promise.all(Array.from({ length: 12 }, read));
+  assert.ok(slow.gets() > 0, 'the slow one had nothing to do');
+  assert.ok(fast.gets() > 3 * slow.gets(), `${fast.gets()} from the fast one, ${slow.gets()} from the slow`);
   to.source.close();
 });
 

@@ -11,6 +11,8 @@ interface Flight {
   id: ChunkId;
   promise: Promise<Uint8Array>;
   abort: AbortController;
+  /** Aborted when somebody waits for it. */
+  hurry: AbortController;
   waiting: number;
   settled: boolean;
 }
@@ -69,7 +71,7 @@ export class ChunkReader {
     const local = this.chunks.get(id);
     if (local === undefined) return undefined;
     if (!(local instanceof Promise)) return this.remember(id, local);
-    this.start(id, local, true);
+    this.start(id, local).hurry.abort();
     return undefined;
   }
 
@@ -78,10 +80,10 @@ export class ChunkReader {
     const bytes = this.memory.get(id) ?? this.writeBehind.get(id);
     if (bytes !== undefined) return bytes;
     const flight = this.flights.get(id);
-    if (flight !== undefined) return this.join(flight, options.signal);
+    if (flight !== undefined) return this.join(flight, options);
     const local = this.chunks.get(id, options.length);
     if (local !== undefined && !(local instanceof Promise)) return this.remember(id, local);
-    return this.join(this.start(id, local, options.urgent), options.signal);
+    return this.join(this.start(id, local), options);
   }
 
   /** Gives up everything that is being fetched. */
@@ -89,13 +91,13 @@ export class ChunkReader {
     for (const flight of this.flights.values()) flight.abort.abort(closed());
   }
 
-  private start(id: ChunkId, local: Promise<Uint8Array | undefined> | undefined, urgent: boolean): Flight {
-    const abort = new AbortController();
-    const promise = this.load(id, local, urgent, abort.signal).finally(() => {
+  private start(id: ChunkId, local: Promise<Uint8Array | undefined> | undefined): Flight {
+    const [abort, hurry] = [new AbortController(), new AbortController()];
+    const promise = this.load(id, local, hurry.signal, abort.signal).finally(() => {
       flight.settled = true;
       if (this.flights.get(id) === flight) this.flights.delete(id);
     });
-    const flight: Flight = { id, promise, abort, waiting: 0, settled: false };
+    const flight: Flight = { id, promise, abort, hurry, waiting: 0, settled: false };
     // Whoever waits hears of a failure; when nobody does any more, nobody needs to.
     promise.catch(() => {});
     this.flights.set(id, flight);
@@ -105,25 +107,33 @@ export class ChunkReader {
   private async load(
     id: ChunkId,
     local: Promise<Uint8Array | undefined> | undefined,
-    urgent: boolean,
+    hurry: AbortSignal,
     signal: AbortSignal,
   ): Promise<Uint8Array> {
+    // Whoever joins at once says so before this goes on.
     const bytes = await local;
     if (bytes !== undefined) return this.remember(id, bytes);
-    // Read-ahead waits for room; who waits for bytes gets them even if they cannot be written at once.
-    if (!urgent) await this.writeBehind.room(signal);
-    const fetched = await this.fetch(id, urgent, signal);
+    await this.roomOrHurry(hurry, signal);
+    const fetched = await this.fetch(id, hurry, signal);
     // What this pod was to hold and found rotten is replaced for good.
     const keep = this.chunks.wasRotten(id) && !this.evictable.has(id);
     this.writeBehind.add(fetched, { keep });
     return this.remember(id, fetched.bytes);
   }
 
-  private async fetch(id: ChunkId, urgent: boolean, signal: AbortSignal): Promise<VerifiedChunk> {
+  /** Read-ahead waits for room; who waits for bytes gets them even if they cannot be written at once. */
+  private async roomOrHurry(hurry: AbortSignal, signal: AbortSignal): Promise<void> {
+    if (hurry.aborted || this.writeBehind.hasRoom) return;
+    await this.writeBehind.room(AbortSignal.any([hurry, signal])).catch((error) => {
+      if (!hurry.aborted) throw error;
+    });
+  }
+
+  private async fetch(id: ChunkId, hurry: AbortSignal, signal: AbortSignal): Promise<VerifiedChunk> {
     const { source } = this;
     if (source === undefined) throw this.absent(id, undefined);
     for (let attempt = 1; ; attempt++) {
-      const bytes = await this.ask(source, id, urgent, signal);
+      const bytes = await this.ask(source, id, hurry, signal);
       const right = bytes.length <= LIMITS.chunkBytesMax && (await this.chunks.verify(id, ownBytes(bytes)));
       if (right) return right;
       this.log.warn('another pod sent bytes that are not the chunk asked for', { id, attempt });
@@ -136,11 +146,11 @@ export class ChunkReader {
   private async ask(
     source: ChunkSource,
     id: ChunkId,
-    urgent: boolean,
+    hurry: AbortSignal,
     signal: AbortSignal,
   ): Promise<Uint8Array> {
     try {
-      return await source.fetch(id, { urgent, signal });
+      return await source.fetch(id, { urgent: hurry.aborted, hurry, signal });
     } catch (error) {
       if (signal.aborted) throw interrupted(signal.reason);
       throw this.absent(id, error);
@@ -169,8 +179,9 @@ export class ChunkReader {
     return bytes;
   }
 
-  private async join(flight: Flight, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  private async join(flight: Flight, { urgent, signal }: ReadOptions): Promise<Uint8Array> {
     flight.waiting++;
+    if (urgent && !flight.hurry.signal.aborted) flight.hurry.abort();
     try {
       return signal === undefined ? await flight.promise : await orAborted(flight.promise, signal);
     } finally {

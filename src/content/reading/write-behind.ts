@@ -45,9 +45,13 @@ export class WriteBehind {
     this.work();
   }
 
+  get hasRoom(): boolean {
+    return this.bytes <= LIMITS.writeBehindBytesMax;
+  }
+
   /** Resolves when there is room for another chunk, in the order of asking; rejects when aborted. */
   async room(signal: AbortSignal): Promise<void> {
-    if (this.bytes <= LIMITS.writeBehindBytesMax) return;
+    if (this.hasRoom) return;
     let wake = () => {};
     const woken = new Promise<void>((resolve) => {
       wake = resolve;
