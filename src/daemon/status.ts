@@ -23,7 +23,7 @@ export function statusOf(pod: Pod): Status {
     conflicts: counts.conflicts,
     work: placement.work().map(workOf),
     massDeletions: masses,
-    warnings: [...troubles, ...masses.map(massSentence), ...wishesOf(pod)],
+    warnings: [...troubles, ...masses.map(massSentence), ...missingFiles(pod), ...wishesOf(pod)],
   };
 }
 
@@ -44,6 +44,21 @@ export function podStatuses({ membership, links, content, identity }: Pod): PodS
     };
   });
   return statuses.sort((a, b) => Number(b.link === 'self') - Number(a.link === 'self'));
+}
+
+/** What somebody wanted to read and no pod in reach has, with the pods that should. */
+function missingFiles(pod: Pod): string[] {
+  const { fileSystem, placement, tree } = pod;
+  const absent = podStatuses(pod).filter(({ link, role }) => link === 'down' && role === 'storage');
+  return fileSystem.missing().map(({ inode, chunk }) => {
+    const meant = new Set(placement.holdersOf(chunk));
+    const likely = absent.filter(({ id }) => meant.has(id));
+    const pods = (likely.length > 0 ? likely : absent).map(
+      ({ name, lastSeen }) => `${name} (last seen ${lastSeen ?? 'never'})`,
+    );
+    const cure = pods.length === 0 ? 'no other pod is known' : `connect ${pods.join(' or ')}`;
+    return `${tree.pathOf(inode)} could not be read, no pod in reach has all of it: ${cure}.`;
+  });
 }
 
 /** What is declared and cannot be met with the pods that there are. */

@@ -26,6 +26,7 @@ import type {
   StatChange,
 } from './filesystem.js';
 import { LocalIds } from './local-ids.js';
+import { type MissingFile, MissingFiles } from './missing-files.js';
 import { type OpenFile, OpenFiles } from './open-files.js';
 import { parseStagingKey } from './staging-key.js';
 import { kindOfMode, statOf, TYPE_MASK, unpackDevice } from './stat.js';
@@ -54,6 +55,8 @@ export interface WormholeFileSystem extends FileSystem {
   publishAll(signal?: AbortSignal): Promise<void>;
   /** The last failure of a publication, until one succeeds. */
   failure(): string | undefined;
+  /** Files that somebody wanted to read lately and that no pod in reach has. */
+  missing(): MissingFile[];
   close(): Promise<void>;
 }
 
@@ -78,6 +81,7 @@ class TreeFileSystem implements WormholeFileSystem {
   private readonly options: FileSystemOptions;
   private readonly files: OpenFiles;
   private readonly ids = new LocalIds();
+  private readonly missingFiles: MissingFiles;
   private readonly handles = new Map<FileHandle, Handle>();
   /** Open files without a name, by local id. */
   private readonly orphans = new Map<InodeId, OpenFile>();
@@ -89,6 +93,7 @@ class TreeFileSystem implements WormholeFileSystem {
     this.options = options;
     this.tree = options.tree;
     this.clock = options.clock;
+    this.missingFiles = new MissingFiles(options.clock);
     this.files = new OpenFiles({
       tree: options.tree,
       content: options.content,
@@ -323,7 +328,10 @@ class TreeFileSystem implements WormholeFileSystem {
   }
 
   read(handle: FileHandle, offset: number, length: number, signal?: AbortSignal): Answer<Uint8Array> {
-    return this.handle(handle).file.content.read(offset, length, signal);
+    const { file } = this.handle(handle);
+    const answer = file.content.read(offset, length, signal);
+    if (!(answer instanceof Promise)) return answer;
+    return answer.catch((error) => this.missingFiles.failed(file.inode, error));
   }
 
   write(
@@ -418,6 +426,10 @@ class TreeFileSystem implements WormholeFileSystem {
   async publishAll(signal?: AbortSignal): Promise<void> {
     await this.recovering;
     await this.files.publishAll(signal);
+  }
+
+  missing(): MissingFile[] {
+    return this.missingFiles.list((chunk) => this.options.content.has(chunk));
   }
 
   failure(): string | undefined {

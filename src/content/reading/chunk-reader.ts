@@ -4,6 +4,7 @@ import type { Evictable } from '../cache/evictable.js';
 import type { ChunkMemory } from '../cache/memory.js';
 import type { VerifiedChunk, VerifiedChunks } from '../chunks/verified-chunks.js';
 import type { ChunkId, ChunkSource } from '../content.js';
+import { MissingChunk } from '../missing-chunk.js';
 import { interrupted, orAborted } from './interrupted.js';
 import type { WriteBehind } from './write-behind.js';
 
@@ -166,11 +167,9 @@ export class ChunkReader {
         { cause },
       );
     }
-    if (cause instanceof WormholeError) return cause;
-    const why = cause === undefined ? 'this pod has no links yet' : messageOf(cause);
-    return new WormholeError('unreachable', `no pod that holds chunk ${id} can be reached: ${why}`, {
-      cause,
-    });
+    if (cause instanceof WormholeError && cause.code !== 'unreachable') return cause;
+    const none = `chunk ${id} is not here, and this pod has no links yet; try again in a moment`;
+    return new MissingChunk(id, cause === undefined ? none : messageOf(cause), cause);
   }
 
   private remember(id: ChunkId, bytes: Uint8Array): Uint8Array {
