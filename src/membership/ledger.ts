@@ -11,6 +11,10 @@ interface Entry {
   bytes: Uint8Array;
 }
 
+/** What is kept of one signer: who is removed, is so by a list of its facts that must fit into one fact. */
+const SIGNER_FACTS_MAX = 4_096;
+const SIGNER_BYTES_MAX = 32 * 1024 * 1024;
+
 /**
  * The facts that this pod has verified once: it never forgets one, whatever becomes of the shared document.
  * A member can delete from that document, but cannot make others unlearn who was let in or removed.
@@ -51,20 +55,56 @@ export class Ledger {
       .map((fact) => fact.hash);
   }
 
-  /** Takes in what others say; what does not verify is passed over. @returns whether anything was new */
-  learn(candidates: Iterable<readonly [Sha256, Uint8Array]>): boolean {
-    const fresh: Entry[] = [];
+  /**
+   * Takes in what others say. What does not verify is passed over; so is what somebody signed who does not belong (yet),
+   * and what a member says beyond all measure: nobody can fill the disk, or make a removal too long to be signed.
+   * @param signers whose word counts, if these are the facts
+   * @returns whether anything was new
+   */
+  learn(
+    candidates: Iterable<readonly [Sha256, Uint8Array]>,
+    signers: (facts: readonly Fact[]) => ReadonlySet<PodId>,
+  ): boolean {
+    const verified: Entry[] = [];
     for (const [hash, bytes] of candidates) {
       if (this.facts.has(hash) || this.worthless.has(hash)) continue;
       const fact = parseFact(bytes, this.network);
-      if (fact?.hash === hash) fresh.push({ fact, bytes: Uint8Array.from(bytes) });
-      else if (this.worthless.size < WORTHLESS_MAX) this.worthless.add(hash);
+      if (fact?.hash === hash) verified.push({ fact, bytes: Uint8Array.from(bytes) });
+      else this.setAside(hash);
     }
+    if (verified.length === 0) return false;
+    const known = signers([...this.all(), ...verified.map(({ fact }) => fact)]);
+    const fresh = this.withinMeasure(verified.filter(({ fact }) => known.has(fact.by)));
     // A removal counts at once, even while the disk is full.
     for (const entry of fresh) this.facts.set(entry.fact.hash, entry);
     this.unsaved.push(...fresh);
     this.save();
     return fresh.length > 0;
+  }
+
+  private withinMeasure(entries: readonly Entry[]): Entry[] {
+    const said = new Map<PodId, { facts: number; bytes: number }>();
+    const count = ({ fact, bytes }: Entry): boolean => {
+      const before = said.get(fact.by) ?? { facts: 0, bytes: 0 };
+      const now = { facts: before.facts + 1, bytes: before.bytes + bytes.length };
+      if (now.facts > SIGNER_FACTS_MAX || now.bytes > SIGNER_BYTES_MAX) return false;
+      said.set(fact.by, now);
+      return true;
+    };
+    for (const entry of this.facts.values()) count(entry);
+    return entries.filter((entry) => {
+      const fits = count(entry);
+      if (!fits && this.setAside(entry.fact.hash))
+        this.log.warn('a member says more than is kept of one', { member: entry.fact.by });
+      return fits;
+    });
+  }
+
+  /** @returns whether there is room to remember it */
+  private setAside(hash: Sha256): boolean {
+    if (this.worthless.size >= WORTHLESS_MAX) return false;
+    this.worthless.add(hash);
+    return true;
   }
 
   /** Takes in a fact of this pod's own; resolves when it is durable. @throws WormholeError `full` | `io` */

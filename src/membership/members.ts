@@ -17,6 +17,8 @@ export interface Member {
 export interface Roll {
   members: ReadonlyMap<PodId, Member>;
   removed: ReadonlySet<PodId>;
+  /** The number that the next declaration takes: those above it do not count. */
+  nextNumber: number;
   /** The declared configuration, if a member declared one. */
   config: { text: string; number: number; by: PodId } | undefined;
 }
@@ -55,8 +57,10 @@ export function callTheRoll(facts: Iterable<Fact>, founder: PodId): Roll {
 
   const reached = reach(adds, founder, voided);
   const standing = [...reached].filter(([pod]) => !removed.has(pod));
-  const configs = all.filter((fact) => reached.has(fact.by) && !voided.has(fact.hash));
-  return { members: named(standing), removed, config: declared(configs) };
+  const configs = all.filter((fact): fact is FactOf<'config'> => fact.statement.kind === 'config');
+  const nextNumber = firstMissing(configs);
+  const counted = configs.filter((fact) => reached.has(fact.by) && !voided.has(fact.hash));
+  return { members: named(standing), removed, nextNumber, config: declared(counted, nextNumber) };
 }
 
 /** Every pod that a chain of valid signatures reaches, with the fact that let it in and the chain's length. */
@@ -98,10 +102,22 @@ function named(reached: [PodId, { fact: FactOf<'add'> | undefined }][]): Readonl
   return members;
 }
 
-function declared(facts: readonly Fact[]): Roll['config'] {
+/**
+ * The first number that no declaration has. Whoever declares takes it, so the numbers follow one another from 1 on; one
+ * above it came out of the blue, as the highest there is would, after which there were no next one.
+ */
+function firstMissing(configs: readonly FactOf<'config'>[]): number {
+  const numbers = new Set(configs.map(({ statement }) => statement.number));
+  let number = 1;
+  while (numbers.has(number)) number++;
+  return number;
+}
+
+/** Of the declarations below a number, the one in force. */
+function declared(facts: readonly FactOf<'config'>[], below: number): Roll['config'] {
   let best: Roll['config'];
   for (const { statement, by } of facts) {
-    if (statement.kind !== 'config') continue;
+    if (statement.number < 1 || statement.number >= below) continue;
     // The facts come in order of their hash: among equal numbers the last one wins.
     if (best === undefined || statement.number >= best.number) {
       best = { text: statement.text, number: statement.number, by };

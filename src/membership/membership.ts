@@ -13,7 +13,7 @@ import {
 import { isPodName, parseAddress, type Role } from '../config/index.js';
 import type { Links } from '../net/index.js';
 import type { Database } from '../store/index.js';
-import { parseFact, type Signer, type Statement, signFact } from './fact.js';
+import { type Fact, parseFact, type Signer, type Statement, signFact } from './fact.js';
 import { Ledger, ledgerWrites } from './ledger.js';
 import { callTheRoll, type Member, type Roll } from './members.js';
 import {
@@ -229,7 +229,7 @@ export class Membership {
 
   /** Declares the network's configuration; the text was checked by the caller. */
   async declare(text: string): Promise<void> {
-    await this.state({ kind: 'config', text, number: (this.roll.config?.number ?? 0) + 1 });
+    await this.state({ kind: 'config', text, number: this.roll.nextNumber });
   }
 
   /** Tells the members at which addresses, `host:port`, this pod listens. */
@@ -290,10 +290,16 @@ export class Membership {
     const notebook = this.notebook;
     if (notebook === undefined) return;
     const shared = notebook.facts();
-    if (this.ledger.learn(shared)) this.judge();
+    if (this.ledger.learn(shared, (facts) => this.signers(facts))) this.judge();
     else this.events.emit('changed', undefined);
     this.dialMembers();
     this.heal(notebook, new Set(shared.map(([hash]) => hash)));
+  }
+
+  /** Those whose word counts, or did. */
+  private signers(facts: readonly Fact[]): ReadonlySet<PodId> {
+    const { members, removed } = callTheRoll(facts, this.record.founder);
+    return new Set([...members.keys(), ...removed]);
   }
 
   /** Puts back what somebody took out of the shared document. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { decodeCbor, encodeCbor, silentLog, type WormholeError } from '../../src/base/index.js';
+import { signFact } from '../../src/membership/fact.js';
 import {
   createMembership,
   joinMembership,
@@ -214,6 +215,24 @@ test('a member that deletes facts from the shared document makes nobody forget t
   assert.deepEqual(names(first), ['first', 'second', 'third']);
   const fresh = await joined(first, 'fourth');
   assert.deepEqual(names(fresh.membership), ['first', 'fourth', 'second', 'third']);
+});
+
+test('a member that declares the highest number there is, and much more, keeps nobody from declaring', async () => {
+  const { membership: first } = await founded();
+  const { membership: second, options } = await joined(first, 'second');
+  const [a, b] = [linked(first), linked(second)];
+  connect(a, b);
+  await first.declare('one');
+  const { notebook } = second as unknown as { notebook: { addFacts(facts: Uint8Array[]): void } };
+  const evil = [Number.MAX_SAFE_INTEGER, 2 ** 40, -1].map((number) =>
+    signFact({ kind: 'config', text: 'evil', number }, first.network.id, options.identity, 0),
+  );
+  notebook.addFacts(evil);
+  await until(() => second.declared()?.text === 'one');
+  await second.declare('two');
+  await until(() => first.declared()?.text === 'two');
+  await first.declare('three');
+  await until(() => second.declared()?.text === 'three');
 });
 
 test('presence and addresses reach the others', async () => {

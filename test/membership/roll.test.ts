@@ -94,6 +94,20 @@ test('the newest declaration of a member counts, that of a stranger does not', (
   assert.equal(callTheRoll(all, founder).config?.text, 'two');
 });
 
+test('a number out of the blue does not count, and leaves room for the next one', () => {
+  const declare = (by: PodId, text: string, number: number) => fact(by, { kind: 'config', text, number });
+  const all = [add(founder, ada), declare(founder, 'one', 1), declare(ada, 'evil', Number.MAX_SAFE_INTEGER)];
+  for (const number of [0, -1, 3, 2 ** 40]) all.push(declare(ada, 'evil', number));
+  const roll = callTheRoll(all, founder);
+  assert.equal(roll.config?.text, 'one');
+  assert.equal(roll.nextNumber, 2);
+  all.push(declare(founder, 'two', roll.nextNumber));
+  // It has made 3 the next one to follow, no more than that.
+  assert.equal(callTheRoll(all, founder).nextNumber, 4);
+  all.push(declare(founder, 'four', 4));
+  assert.equal(callTheRoll(all, founder).config?.text, 'four');
+});
+
 test('the roll does not depend on the order of the facts', () => {
   const pods = identities.map((identity) => identity.pod);
   const pick = fc.constantFrom(...pods);
