@@ -60,8 +60,8 @@ function operation(seq: number, inode: InodeId, d: Data, at?: string): Operation
 
 /** A tree of so many files in one folder: each thousand is one change. */
 function build(files: number): { bytes: Uint8Array; inodes: InodeId[] } {
-  const document = TreeDocument.empty(makeActor(POD, 'bench', systemRandom));
-  document.found(NETWORK);
+  const document = TreeDocument.empty(makeActor(POD, 'bench', systemRandom), NETWORK);
+  document.found();
   const allocator = new InodeAllocator('bench');
   const inodes = Array.from({ length: files }, () => allocator.next());
   for (let at = 0; at < files; at += 1000) {
@@ -115,7 +115,7 @@ function memoryMegabytes(): number {
 
 /** Changes of one file each that another pod makes to the same tree. */
 function foreignChanges(bytes: Uint8Array, inodes: readonly InodeId[], rounds: number): Uint8Array[] {
-  const peer = TreeDocument.load(bytes, makeActor(PEER, 'peer', systemRandom));
+  const peer = TreeDocument.load(bytes, makeActor(PEER, 'peer', systemRandom), NETWORK);
   const changes = Array.from({ length: rounds }, (_, round) => {
     peer.put(pick(inodes, round), 'd', encodeData(data(round)));
     return peer.commit().change;
@@ -136,7 +136,7 @@ function split(inode: InodeId): [bucket: string, index: string] {
 
 function raw(bytes: Uint8Array, inodes: InodeId[], changes: Uint8Array[]): Result {
   const start = cpuMs();
-  const document = TreeDocument.load(bytes, makeActor(POD, 'bench', systemRandom));
+  const document = TreeDocument.load(bytes, makeActor(POD, 'bench', systemRandom), NETWORK);
   const load = cpuMs() - start;
   const memory = memoryMegabytes();
   const allocator = new InodeAllocator('fresh');
@@ -332,7 +332,7 @@ function typical(all: readonly EngineResult[]): EngineResult {
 }
 
 function headsOf(bytes: Uint8Array): string[] {
-  const document = TreeDocument.load(bytes, 'aa');
+  const document = TreeDocument.load(bytes, 'aa', NETWORK);
   const heads = [...document.heads()];
   document.free();
   return heads;

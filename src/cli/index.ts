@@ -1,4 +1,5 @@
 /** `wh`: one file a command; asks the daemon, prints. */
+import Conflicts from './commands/conflicts.js';
 import Down from './commands/down.js';
 import Evict from './commands/evict.js';
 import Fsck from './commands/fsck.js';
@@ -10,6 +11,7 @@ import List from './commands/ls.js';
 import New from './commands/new.js';
 import Pin from './commands/pin.js';
 import Pods from './commands/pods.js';
+import Resolve from './commands/resolve.js';
 import Restore from './commands/restore.js';
 import StatusCommand from './commands/status.js';
 import Sync from './commands/sync.js';
@@ -29,6 +31,8 @@ export const COMMANDS = {
   pods: Pods,
   ls: List,
   inspect: Inspect,
+  conflicts: Conflicts,
+  resolve: Resolve,
   sync: Sync,
   history: HistoryCommand,
   restore: Restore,

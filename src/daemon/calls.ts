@@ -2,6 +2,7 @@ import { WormholeError } from '../base/index.js';
 import { formatPodId } from '../net/index.js';
 import type { Inspection as Holding } from '../placement/index.js';
 import { type Node, parseConflictInode } from '../tree/index.js';
+import { conflictsOf, resolveConflict } from './conflicts.js';
 import type { FileState, Fsck, Inspection, Listed, Pinned, PodDetails, SyncResult } from './control.js';
 import type { ControlHandlers } from './control-server.js';
 import { historyOf, trashOf } from './history.js';
@@ -36,6 +37,8 @@ export function controlHandlers(pod: Pod): ControlHandlers {
     },
     evict: async ({ path }) => ({ path, ...(await pod.placement.evict(nodeAt(pod, path).id)) }),
     fsck: ({ readData }, context) => fsck(pod, readData, context),
+    conflicts: ({ names }, { signal }) => conflictsOf(pod, names, signal),
+    resolve: ({ path, keep }) => resolveConflict(pod, path, keep),
     stop: () => {
       // The answer goes out first.
       setImmediate(() => pod.stop('wh down'));

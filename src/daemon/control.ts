@@ -49,6 +49,8 @@ export interface Status {
   conflicts: number;
   /** Deletions of late that took more than half of a folder, and were not undone. */
   massDeletions: MassDeletionStatus[];
+  /** Entries of the document that do not fit the schema, and are ignored. */
+  ignored: number;
   work: Work[];
   /** What needs a person's eye, each with its cure. */
   warnings: string[];
@@ -90,6 +92,37 @@ export interface PodDetails extends PodStatus {
   capacity: number | null;
   addedBy: string | null;
   roundTripMs: number | null;
+}
+
+/** Several versions of one thing, of which one has the name. */
+export interface ConflictReport {
+  /** The path that all want. */
+  path: string;
+  /** What has the name comes first. */
+  versions: ConflictedVersion[];
+}
+
+export interface ConflictedVersion {
+  /** For `wh resolve --keep ID`. */
+  id: string;
+  /** Where it is as long as the conflict lasts. */
+  path: string;
+  /** The pod that wrote it. */
+  pod: string;
+  /** This pod wrote it. */
+  mine: boolean;
+  kind: string;
+  size: number;
+  /** ISO 8601. */
+  time: string;
+}
+
+/** A name that another system could not hold, or not beside another one. */
+export interface NameReport {
+  path: string;
+  problem: 'case' | 'unicode' | 'characters' | 'ending' | 'reserved';
+  /** Path of the other one, or null. */
+  like: string | null;
 }
 
 export interface SyncResult {
@@ -208,6 +241,9 @@ export interface ControlCalls {
   unpin: { arguments: { path: string }; result: Pinned };
   evict: { arguments: { path: string }; result: Evicted };
   fsck: { arguments: { readData: boolean }; result: Fsck };
+  conflicts: { arguments: { names: boolean }; result: { conflicts: ConflictReport[]; names: NameReport[] } };
+  /** `keep`: `mine`, `theirs`, `both`, or the id of a version (its beginning is enough). */
+  resolve: { arguments: { path: string; keep: string }; result: { path: string; kept: string[] } };
   /** Answered at once; the daemon is down when its process is gone. */
   stop: { arguments: Record<string, never>; result: { pid: number } };
 }

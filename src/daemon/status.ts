@@ -21,6 +21,7 @@ export function statusOf(pod: Pod): Status {
     unpublished: fileSystem.unpublished(),
     underReplicated: placement.underReplicated(),
     conflicts: counts.conflicts,
+    ignored: counts.ignored,
     work: placement.work().map(workOf),
     massDeletions: masses,
     warnings: [...troubles, ...masses.map(massSentence), ...missingFiles(pod), ...wishesOf(pod)],

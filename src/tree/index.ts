@@ -4,6 +4,8 @@ export { podOfActor } from './engine/actor.js';
 export type { DeletedEntry, MassDeletion, PastVersion } from './history/records.js';
 export { openTree, type TreeOptions } from './open-tree.js';
 export { isOfPod } from './operations/patch.js';
+export { type NameReport, unportableNames } from './portable-names.js';
 export { parseConflictInode } from './resolver/tables.js';
 export * from './schema.js';
+export { type ConflictVersion, keepAll, keepOnly, versionsIn } from './settle.js';
 export type * from './tree.js';

@@ -1,7 +1,10 @@
 import type { Emitter } from '../base/index.js';
 import type { History } from './history/history.js';
 import type { Revived } from './operations/revive.js';
+import type { Conflict } from './resolver/conflicts.js';
 import type { Attributes, Data, Heads, InodeId, Kind, OpId } from './schema.js';
+
+export type { Conflict };
 
 /** A visible inode, as readers see it. Objects are shared and must not be changed. */
 export interface Node {
@@ -74,6 +77,12 @@ export interface Tree {
   /** The path of an inode, for messages and commands. */
   pathOf(id: InodeId): string;
 
+  /** The conflict that an entry is part of, whether it has the name or not; undefined when it is in none. */
+  conflictAt(parent: InodeId, name: string): Conflict | undefined;
+  /** Conflicts of the inodes after one, of at most `limit` that are looked at; one may come several times. `next`:
+   *  where to go on, undefined at the end. What waits for the document is not among them. */
+  conflicts(after: InodeId | undefined, limit: number): { found: Conflict[]; next: InodeId | undefined };
+
   create(
     parent: InodeId,
     name: string,
@@ -95,6 +104,8 @@ export interface Tree {
     newName: string,
     flags?: { noreplace?: boolean; exchange?: boolean },
   ): { moved: Node; replaced?: Node };
+  /** Gives an entry the conflict name that it is shown under for its own, which ends the conflict. */
+  keepBeside(parent: InodeId, name: string): void;
   /** Publishes content: `replaces` are the versions that the writer had opened. A file that was deleted elsewhere
    *  meanwhile comes back. The node's id is another when the inode was the losing value of a conflict (the write
    *  makes it a file of its own), or is shown as another one of equal bytes. */
@@ -144,6 +155,8 @@ export interface Tree {
     directories: number;
     bytes: number;
     conflicts: number;
+    /** Inodes of which nothing to show fits the schema: of a newer version, or a hostile member. */
+    ignored: number;
     pendingOperations: number;
   };
   /** All distinct (inode, content id, size) of files, in a stable order, for placement; resumable after an inode. */

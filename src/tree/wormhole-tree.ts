@@ -3,10 +3,12 @@ import type { Database, UnflushedSession } from '../store/index.js';
 import { derivedInode, type InodeAllocator } from './engine/allocator.js';
 import type { EngineClient, EngineEvents } from './engine/client.js';
 import { History } from './history/history.js';
+import { conflictsOf } from './index/conflicts.js';
 import { contentsOf } from './index/contents.js';
 import type { Journal } from './index/journal.js';
 import type { Overlay } from './index/overlay.js';
 import { type AttributeChange, setAttributes, setData } from './operations/change.js';
+import { keepBeside } from './operations/conflict.js';
 import { create, link } from './operations/create.js';
 import { seenBy, withRealIds } from './operations/real-ids.js';
 import { rmdir, unlink } from './operations/remove.js';
@@ -14,6 +16,7 @@ import { type RenameFlags, rename } from './operations/rename.js';
 import { type Revived, revive } from './operations/revive.js';
 import type { View } from './operations/view.js';
 import { Publisher } from './publisher.js';
+import { conflictAt } from './resolver/conflicts.js';
 import { parseConflictInode } from './resolver/tables.js';
 import { listNames, lookupName, pathOf, resolvePath, viewNode } from './resolver/view.js';
 import type { Attributes, Data, Heads, InodeId, Operation, OpId, RegisterWrite } from './schema.js';
@@ -122,8 +125,7 @@ export class WormholeTree implements Tree {
   }
 
   counts(): ReturnType<Tree['counts']> {
-    const { files, directories, bytes, conflicts } = this.overlay.counts();
-    return { files, directories, bytes, conflicts, pendingOperations: this.overlay.depth };
+    return { ...this.overlay.counts(), pendingOperations: this.overlay.depth };
   }
 
   contents(after: InodeId | undefined, limit: number): ReturnType<Tree['contents']> {
@@ -133,6 +135,14 @@ export class WormholeTree implements Tree {
   contentsAt(inode: InodeId): string[] {
     const row = this.overlay.indexRow(inode);
     return row === undefined ? [] : contentsOf([{ inode, row }], 1).map(({ content }) => content);
+  }
+
+  conflictAt(parent: InodeId, name: string): ReturnType<Tree['conflictAt']> {
+    return conflictAt(this.overlay.tables, parent, name);
+  }
+
+  conflicts(after: InodeId | undefined, limit: number): ReturnType<Tree['conflicts']> {
+    return conflictsOf(this.overlay.tables, this.overlay.rows(after), limit);
   }
 
   // ---- operations
@@ -182,6 +192,10 @@ export class WormholeTree implements Tree {
     if (writes.length > 0) this.commitWrites(writes);
     const moved = this.nodeAfter(inode);
     return replaced === undefined ? { moved } : { moved, replaced };
+  }
+
+  keepBeside(parent: InodeId, name: string): void {
+    this.commitWrites(keepBeside(this.begin(), parent, name));
   }
 
   setData(

@@ -16,7 +16,7 @@ test('what was done is seen at once, after the echo, and after a restart', () =>
     const expected = ['/docs directory', '/docs/letter file cabc', '/other file cabc'];
     assert.deepEqual(lines(tree), expected);
     assert.deepEqual([written.size, written.mtime], [3, 7n]);
-    const shown = { files: 1, directories: 1, bytes: 3, conflicts: 0 };
+    const shown = { files: 1, directories: 1, bytes: 3, conflicts: 0, ignored: 0 };
     const { pendingOperations, ...counts } = tree.counts();
     assert.deepEqual(counts, shown);
     assert.ok(pendingOperations > 0);

@@ -45,6 +45,7 @@ function stopped(pod: Pod): Status {
     underReplicated: 0,
     conflicts: 0,
     massDeletions: [],
+    ignored: 0,
     work: [],
     warnings: ['The daemon is not running: start it with `wh up`.'],
   };
@@ -72,7 +73,8 @@ function statusText(status: Status): string {
       : status.pods.filter((pod) => pod.role === 'storage').length < 2
         ? ''
         : 'all on as many pods as declared',
-    status.conflicts > 0 ? `${status.conflicts} in conflict (two versions side by side)` : '',
+    status.conflicts > 0 ? `${status.conflicts} in conflict: see \`wh conflicts\`` : '',
+    status.ignored > 0 ? `${status.ignored} ignored, of a newer version or not valid` : '',
   ].filter((line) => line !== '');
   const work = status.work.map(
     (task) =>

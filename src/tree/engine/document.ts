@@ -1,29 +1,37 @@
 import type { Heads, InodeId, OpId, RegisterName, Registers, Versioned } from '../schema.js';
 import { compareOpIds, REGISTER_NAMES } from '../schema.js';
-import { DERIVED_BUCKETS, parseInode } from './allocator.js';
+import { parseInode } from './allocator.js';
 import {
   automerge,
   type DecodedChange,
   type DecodedSyncMessage,
   type Handle,
+  isDead,
   type SyncState,
 } from './automerge.js';
+import { type Founding, foundingOf } from './founding.js';
 import type { RegisterReader } from './indexer.js';
 import { decodeRegister } from './registers.js';
 
-const VERSION = 1;
-const ROOT_BUCKET = 'root';
 const BUCKET = /^[a-z0-9-]{1,40}$/;
 const KEY = /^([0-9a-f]{1,10})([ldax])$/;
 
-/** The inodes that some changes touched; `all` when the maps above the buckets were. */
+/** The inodes that some changes touched. */
 export interface Touched {
   inodes: Set<InodeId>;
-  all: boolean;
   /** The single writes, as far as they alone tell how the registers are now. */
   registerWrites: RegisterOperation[];
   /** Writes in these changes, of whatever kind. */
   writes: number;
+  /** Those of them that have no place in the schema: into the document's head, over a bucket, under a key that is no
+   *  register's. They are ignored. */
+  strange: number;
+}
+
+/** A map of a bucket that the document does not name any more. */
+export interface HiddenMap {
+  bucket: string;
+  map: string;
 }
 
 /** One write of a change: `value` is undefined where it only takes others away, or does not fit the schema. */
@@ -52,26 +60,38 @@ export class TreeDocument implements RegisterReader {
   /** Values that did not fit the schema, counted as often as they were read. */
   misfits = 0;
   private readonly handle: Handle;
-  /** The map of buckets; undefined in a joiner's document before its first sync. */
-  private top: string | undefined;
-  private readonly objects = new Map<string, string>();
+  private readonly founding: Founding;
+  private isFounded = false;
+  /** The maps of each bucket, oldest first: one, as long as nobody but its creator makes it. */
+  private readonly maps = new Map<string, readonly string[]>();
   private readonly names = new Map<string, string>();
+  /** Maps of buckets that the document does not name any more, since somebody overwrote or deleted them. They can
+   *  still be read and written, and so what is in them is not hidden; but only the history tells that they are. */
+  private readonly hidden = new Map<string, string>();
   /** The highest Lamport counter of what is committed; undefined when it has to be asked. */
   private highest: number | undefined;
 
-  private constructor(handle: Handle) {
+  private constructor(handle: Handle, network: Uint8Array) {
     this.handle = handle;
+    this.founding = foundingOf(network);
     this.actor = handle.getActorId();
     this.findBuckets();
   }
 
-  static empty(actor: string): TreeDocument {
-    return new TreeDocument(automerge.create({ actor }));
+  static empty(actor: string, network: Uint8Array): TreeDocument {
+    return new TreeDocument(automerge.create({ actor }), network);
   }
 
-  /** @throws Error when the bytes are no document */
-  static load(bytes: Uint8Array, actor: string): TreeDocument {
-    const document = new TreeDocument(automerge.load(bytes, { actor }));
+  /** @param hidden what {@link hiddenMaps} gave when the document was saved
+   *  @throws Error when the bytes are no document */
+  static load(
+    bytes: Uint8Array,
+    actor: string,
+    network: Uint8Array,
+    hidden: readonly HiddenMap[] = [],
+  ): TreeDocument {
+    const document = new TreeDocument(automerge.load(bytes, { actor }), network);
+    document.addHidden(hidden);
     document.spread();
     return document;
   }
@@ -85,76 +105,74 @@ export class TreeDocument implements RegisterReader {
     return this.handle.getHeads().sort();
   }
 
-  /** True once the founder's first change is here. */
+  /** True once the first change of this network's document is here. */
   get founded(): boolean {
-    return this.top !== undefined;
+    // Once is enough; and to ask while writes are pending would end their change.
+    this.isFounded ||= this.contains([this.founding.hash]);
+    return this.isFounded;
   }
 
-  /** The network's id, or undefined when this is no tree document. */
-  network(): Uint8Array | undefined {
-    const network = this.handle.get('_root', 'network');
-    return network instanceof Uint8Array ? network : undefined;
-  }
-
-  /** The schema's version as the document states it. */
+  /** The schema's version as the document states it: to be asked only when it is not {@link founded}. */
   version(): number {
     const version: unknown = this.handle.get('_root', 'v');
     return typeof version === 'bigint' || typeof version === 'number' ? Number(version) : 0;
   }
 
-  /** The founder's first change: every pod's document begins with this very one, so each map in it has one
-   *  creator. */
-  found(network: Uint8Array): LocalChange {
-    this.highest = 0;
-    const buckets = Object.fromEntries([ROOT_BUCKET, ...DERIVED_BUCKETS].map((name) => [name, {}]));
-    this.handle.put('_root', 'v', VERSION, 'uint');
-    this.handle.put('_root', 'network', network);
-    this.handle.put('_root', 'epoch', 0, 'uint');
-    this.handle.putObjectFromHydrate('_root', 'b', buckets);
+  /** Makes the document's first change: every pod's begins with this very one. @returns it */
+  found(): Uint8Array {
+    this.applyChanges([this.founding.change]);
     this.findBuckets();
-    return this.commit();
+    return this.founding.change;
   }
 
   // Reading
 
+  /** Undefined when there is nothing of it; all empty when nothing of it fits the schema. */
   read(inode: InodeId): Registers | undefined {
+    const before = this.misfits;
     const registers: Registers = {
       l: this.values(inode, 'l'),
       d: this.values(inode, 'd'),
       a: this.values(inode, 'a'),
       x: this.values(inode, 'x'),
     };
-    return REGISTER_NAMES.some((name) => registers[name].length > 0) ? registers : undefined;
+    const isThere = REGISTER_NAMES.some((name) => registers[name].length > 0) || this.misfits > before;
+    return isThere ? registers : undefined;
   }
 
   /** All concurrent values of one register that fit the schema, the winner last. */
   values<Name extends RegisterName>(inode: InodeId, register: Name): Registers[Name] {
     const place = parseInode(inode);
-    const object = place === undefined ? undefined : this.objects.get(place.bucket);
     const found: Versioned<Registers[Name][number]['value']>[] = [];
-    if (place === undefined || object === undefined) return found as Registers[Name];
-    for (const [type, bytes, id] of this.handle.getAll(object, place.index + register)) {
-      const value = type === 'bytes' ? decodeRegister(register, bytes) : undefined;
-      if (value === undefined || id === undefined) this.misfits++;
-      else found.push({ id, value });
+    if (place === undefined) return found as Registers[Name];
+    for (const map of this.maps.get(place.bucket) ?? []) {
+      for (const [type, bytes, id] of this.handle.getAll(map, place.index + register)) {
+        const value = type === 'bytes' ? decodeRegister(register, bytes) : undefined;
+        if (value === undefined || id === undefined) this.misfits++;
+        else found.push({ id, value });
+      }
     }
     if (found.length > 1) found.sort((a, b) => compareOpIds(a.id, b.id));
     return found as Registers[Name];
   }
 
   *inodes(): Iterable<InodeId> {
-    for (const [bucket, object] of this.objects) {
-      const indexes = new Set<string>();
-      for (const key of this.handle.keys(object)) {
+    for (const bucket of this.maps.keys()) yield* this.inodesOf(bucket);
+  }
+
+  private inodesOf(bucket: string): Set<InodeId> {
+    const inodes = new Set<InodeId>();
+    for (const map of this.maps.get(bucket) ?? []) {
+      for (const key of this.handle.keys(map)) {
         const index = KEY.exec(key)?.[1];
-        if (index !== undefined) indexes.add(index);
+        if (index !== undefined) inodes.add(`${bucket}/${index}`);
       }
-      for (const index of indexes) yield `${bucket}/${index}`;
     }
+    return inodes;
   }
 
   hasBucket(bucket: string): boolean {
-    return this.objects.has(bucket);
+    return this.maps.has(bucket);
   }
 
   // Writing: between the first of these and `commit` nothing else may be called but `read`.
@@ -163,25 +181,28 @@ export class TreeDocument implements RegisterReader {
    *  write may leave one of them with the id it had. */
   put(inode: InodeId, register: RegisterName, value: Uint8Array): OpId | undefined {
     const place = parseInode(inode);
-    const object = place && this.objects.get(place.bucket);
-    if (place === undefined || object === undefined) throw new RangeError(`no bucket for ${inode}`);
-    const next = this.nextWrite();
-    this.handle.put(object, place.index + register, value);
-    return this.nextWrite() === next ? undefined : this.idOf(next);
+    const [map, ...others] = (place && this.maps.get(place.bucket)) ?? [];
+    if (place === undefined || map === undefined) throw new RangeError(`no bucket for ${inode}`);
+    const [next, key] = [this.nextWrite(), place.index + register];
+    this.handle.put(map, key, value);
+    const isNew = this.nextWrite() !== next;
+    for (const other of others) if (this.handle.get(other, key) !== undefined) this.handle.delete(other, key);
+    return isNew ? this.idOf(next) : undefined;
   }
 
   /** Makes a bucket, with its first values (keys are index and register) when there are some.
    *  @returns the ids of those, by key */
   makeBucket(bucket: string, values: { [key: string]: Uint8Array } = {}): Map<string, OpId> {
-    if (this.top === undefined) throw new RangeError('the document is not founded');
-    const map = this.nextWrite();
+    if (!this.founded) throw new RangeError('the document is not founded');
+    const { top } = this.founding;
+    const first = this.nextWrite();
     const keys = Object.keys(values).sort();
-    const object =
+    const map =
       keys.length === 0
-        ? this.handle.putObject(this.top, bucket, {})
-        : this.handle.putObjectFromHydrate(this.top, bucket, values);
-    this.remember(bucket, object);
-    return new Map(keys.map((key, at) => [key, this.idOf(map + 1 + at)]));
+        ? this.handle.putObject(top, bucket, {})
+        : this.handle.putObjectFromHydrate(top, bucket, values);
+    this.remember(bucket, map);
+    return new Map(keys.map((key, at) => [key, this.idOf(first + 1 + at)]));
   }
 
   /** Ends the change. Its time is always 0: the clock decides nothing, and the same history replays to the same
@@ -220,7 +241,10 @@ export class TreeDocument implements RegisterReader {
 
   rollback(): void {
     this.handle.rollback();
+    this.maps.clear();
+    this.names.clear();
     this.findBuckets();
+    for (const [map, bucket] of this.hidden) this.remember(bucket, map);
   }
 
   // History and sync
@@ -267,86 +291,113 @@ export class TreeDocument implements RegisterReader {
   /** What changes that are now in the document touched. Patches would not do: they do not report a later
    *  losing value. Learns the buckets that the changes made. */
   touched(changes: readonly DecodedChange[]): Touched {
-    const inodes = new Set<InodeId>();
+    if (this.maps.size === 0) this.findBuckets();
+    /** What their writes alone do not tell. */
     const unclear = new Set<InodeId>();
-    let all = false;
-    let writes = 0;
-    for (const { ops } of changes) {
-      writes += ops.length;
-      for (const { obj, key } of ops) {
-        if (obj === '_root') all ||= key === 'b';
-        else if (obj === this.top) this.relearn(key, inodes, unclear);
-      }
-    }
-    if (all) {
-      this.findBuckets();
-      return { inodes, all, writes, registerWrites: [] };
-    }
-    const found = changes.flatMap((change) => this.collect(change, unclear));
-    for (const { inode } of found) inodes.add(inode);
-    const registerWrites = unclear.size === 0 ? found : found.filter(({ inode }) => !unclear.has(inode));
-    return { inodes, all, writes, registerWrites };
+    for (const change of changes) this.learn(change, unclear);
+    const touched: Touched = { inodes: new Set(unclear), registerWrites: [], writes: 0, strange: 0 };
+    for (const change of changes) this.collect(change, unclear, touched);
+    if (unclear.size > 0)
+      touched.registerWrites = touched.registerWrites.filter(({ inode }) => !unclear.has(inode));
+    return touched;
   }
 
-  private collect({ ops, startOp, actor }: DecodedChange, unclear: Set<InodeId>): RegisterOperation[] {
-    const found: RegisterOperation[] = [];
+  private collect(
+    { ops, startOp, actor, hash }: DecodedChange,
+    unclear: Set<InodeId>,
+    touched: Touched,
+  ): void {
+    touched.writes += ops.length;
+    if (hash === this.founding.hash) return;
     for (const [at, { obj, key, action, pred, value }] of ops.entries()) {
       const bucket = this.names.get(obj);
       const [, index, name] = (bucket === undefined ? null : KEY.exec(key)) ?? [];
-      if (index === undefined) continue;
+      if (index === undefined) {
+        if (obj !== this.founding.top || action !== 'makeMap' || pred.length > 0) touched.strange++;
+        continue;
+      }
       const inode = `${bucket}/${index}`;
       const register = name as RegisterName;
       const bytes = action === 'set' ? bytesOf(value) : undefined;
-      // Maps, counters and the like are nothing that this program writes.
-      if (action !== 'set' && action !== 'del') unclear.add(inode);
-      found.push({
-        inode,
-        register,
-        id: `${startOp + at}@${actor}`,
-        value: bytes && decodeRegister(register, bytes),
-        overwrites: pred,
-      });
-    }
-    return found;
-  }
-
-  /** A bucket's key was written: when its map is another one now, all inodes of both are touched. */
-  private relearn(bucket: string, inodes: Set<InodeId>, unclear: Set<InodeId>): void {
-    const before = this.objects.get(bucket);
-    const object = this.top === undefined ? undefined : this.mapAt(this.top, bucket);
-    if (before === object || !BUCKET.test(bucket)) return;
-    if (object === undefined) this.objects.delete(bucket);
-    else this.remember(bucket, object);
-    for (const map of [before, object]) {
-      for (const key of map === undefined ? [] : this.handle.keys(map)) {
-        const index = KEY.exec(key)?.[1];
-        if (index === undefined) continue;
-        inodes.add(`${bucket}/${index}`);
-        if (before !== undefined) unclear.add(`${bucket}/${index}`);
-      }
+      const decoded = bytes && decodeRegister(register, bytes);
+      // Maps, counters, deletions and what does not fit are nothing that this program writes.
+      if (decoded === undefined) unclear.add(inode);
+      touched.inodes.add(inode);
+      const id = `${startOp + at}@${actor}`;
+      touched.registerWrites.push({ inode, register, id, value: decoded, overwrites: pred });
     }
   }
 
-  /** Learns all buckets; after changes were applied that nobody asked `touched` about. */
+  /** Finds the maps that a change made for buckets, and those that it put out of sight.
+   *  @param unclear gets every inode of a bucket that somebody meddled with: what is in all of its maps counts */
+  private learn({ ops, startOp, actor, hash }: DecodedChange, unclear: Set<InodeId>): void {
+    if (hash === this.founding.hash) return;
+    for (const [at, { obj, key, action, pred }] of ops.entries()) {
+      if (obj !== this.founding.top) continue;
+      const isKnown = this.maps.has(key);
+      if (action === 'makeMap' && BUCKET.test(key)) this.remember(key, `${startOp + at}@${actor}`);
+      if (!isKnown) continue;
+      for (const inode of this.inodesOf(key)) unclear.add(inode);
+      if (pred.length > 0) this.noteHidden(key);
+    }
+  }
+
+  private noteHidden(bucket: string): void {
+    const shown = new Set(this.mapsAt(bucket));
+    for (const map of this.maps.get(bucket) ?? []) if (!shown.has(map)) this.hidden.set(map, bucket);
+  }
+
+  /** Finds the maps that applied changes put out of sight, when nobody asks what they touched.
+   *  @param foreign others' changes: only those do such a thing
+   *  @param all the same and this pod's own, among which the maps may have been made */
+  learnHidden(foreign: readonly Uint8Array[], all: readonly Uint8Array[]): void {
+    const meddles = ({ ops }: DecodedChange) =>
+      ops.some(({ obj, pred }) => obj === this.founding.top && pred.length > 0);
+    if (!foreign.some((change) => meddles(automerge.decodeChange(change)))) return;
+    for (const change of all) this.learn(automerge.decodeChange(change), new Set());
+  }
+
+  /** To be kept with the saved document: who loads it cannot find them. */
+  hiddenMaps(): HiddenMap[] {
+    return [...this.hidden].map(([map, bucket]) => ({ bucket, map }));
+  }
+
+  private addHidden(hidden: readonly HiddenMap[]): void {
+    for (const { bucket, map } of hidden) {
+      if (!BUCKET.test(bucket) || !this.isMap(map)) continue;
+      this.remember(bucket, map);
+      this.hidden.set(map, bucket);
+    }
+  }
+
+  private isMap(object: string): boolean {
+    try {
+      return this.handle.objInfo(object).type === 'map';
+    } catch (error) {
+      if (isDead(error)) throw error;
+      return false;
+    }
+  }
+
+  /** Learns all buckets that the document names; after changes were applied that nobody asked `touched` about. */
   findBuckets(): void {
-    this.objects.clear();
-    this.names.clear();
-    this.top = this.mapAt('_root', 'b');
-    if (this.top === undefined) return;
-    for (const bucket of this.handle.keys(this.top)) {
-      const object = BUCKET.test(bucket) ? this.mapAt(this.top, bucket) : undefined;
-      if (object !== undefined) this.remember(bucket, object);
+    if (!this.founded) return;
+    for (const bucket of this.handle.keys(this.founding.top)) {
+      if (BUCKET.test(bucket)) for (const map of this.mapsAt(bucket)) this.remember(bucket, map);
     }
   }
 
-  private remember(bucket: string, object: string): void {
-    this.objects.set(bucket, object);
-    this.names.set(object, bucket);
+  private remember(bucket: string, map: string): void {
+    if (this.names.has(map)) return;
+    this.names.set(map, bucket);
+    const maps = this.maps.get(bucket);
+    this.maps.set(bucket, maps === undefined ? [map] : [...maps, map].sort(compareOpIds));
   }
 
-  private mapAt(object: string, key: string): string | undefined {
-    const value = this.handle.getWithType(object, key);
-    return value?.[0] === 'map' ? value[1] : undefined;
+  /** All maps that the document names for a bucket: several, where somebody made it again at the same time. */
+  private mapsAt(bucket: string): string[] {
+    const values = this.handle.getAll(this.founding.top, bucket) as [string, unknown][];
+    return values.flatMap(([type, map]) => (type === 'map' ? [String(map)] : []));
   }
 
   /**
@@ -355,8 +406,8 @@ export class TreeDocument implements RegisterReader {
    * into pieces; the heads stay as they are. From the last object to the first, so that each cut copies only a
    * small rest.
    */
-  spread(buckets: Iterable<string> = this.objects.keys()): void {
-    const objects = [...buckets].flatMap((bucket) => this.objects.get(bucket) ?? []);
+  spread(buckets: Iterable<string> = this.maps.keys()): void {
+    const objects = [...buckets].flatMap((bucket) => this.maps.get(bucket) ?? []);
     for (const object of objects.sort((a, b) => compareOpIds(b, a))) {
       const keys = this.handle.keys(object);
       for (const part of [0.75, 0.25]) {

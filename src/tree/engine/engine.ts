@@ -38,7 +38,6 @@ export interface EngineParts extends LoadOptions {
   /** Folder of the change log and the snapshot. */
   folder: string;
   actor: string;
-  network: Uint8Array;
   founder: boolean;
   database: Database;
   makeIndexer(database: Database, reader: RegisterReader, clock: Clock): Indexer;
@@ -106,7 +105,7 @@ export class Engine {
    *  @throws WormholeError `newer-format`, `corrupt` for the document of another network, `full`, `io` */
   static async open(parts: EngineParts): Promise<Engine> {
     const engine = new Engine(parts, await loadDocument(parts.folder, parts.actor, parts));
-    if (engine.founded) checkSchema(engine.document, parts.network);
+    if (engine.document.heads().length > 0) checkSchema(engine.document);
     else if (parts.founder && engine.condition === undefined) engine.found();
     engine.catchUp();
     await engine.settle();
@@ -187,7 +186,8 @@ export class Engine {
 
   private found(): void {
     this.parts.log.info('founding the document');
-    this.record(this.document.found(this.parts.network));
+    const change = this.document.found();
+    this.keeper.record({ changes: [change], seq: this.lastSeq, heads: this.document.heads() });
   }
 
   private record(local: LocalChange | undefined): void {
@@ -272,7 +272,8 @@ export class Engine {
     if (document.length < LIMITS.coldJoinSnapshotBytes) return undefined;
     const own = { actors: [], groups: [] };
     const header = { heads: this.document.heads(), seq: 0, log: '', logNext: 0, own };
-    return encodeSnapshot({ header, document });
+    const hidden = this.document.hiddenMaps();
+    return encodeSnapshot({ header: hidden.length > 0 ? { ...header, hidden } : header, document });
   }
 
   /** @throws WormholeError `exists` when there is a document, `protocol` when the snapshot is not valid */
@@ -353,8 +354,8 @@ export class Engine {
     }
     const added = intake.added();
     if (added.length > 0) {
+      if (!wasFounded) this.welcome();
       this.markChanges(added.map(({ decoded }) => decoded));
-      if (!wasFounded && this.founded) this.welcome();
       this.recordRemote(added.map(({ bytes }) => bytes));
       this.keeper.advance();
     }
@@ -364,12 +365,12 @@ export class Engine {
   /** A joiner's document has its beginning now. */
   private welcome(): void {
     try {
-      checkSchema(this.document, this.parts.network);
+      checkSchema(this.document);
     } catch (error) {
-      this.keeper.unmark();
-      this.replaceDocument(TreeDocument.empty(this.parts.actor));
+      this.replaceDocument(TreeDocument.empty(this.parts.actor, this.parts.network));
       throw new WormholeError('protocol', messageOf(error));
     }
+    this.document.findBuckets();
     this.document.spread();
     this.keeper.markAll();
   }
@@ -384,11 +385,11 @@ export class Engine {
   }
 
   private markChanges(decoded: readonly DecodedChange[]): void {
-    const { inodes, all, writes, registerWrites } = this.document.touched(decoded);
+    const { inodes, writes, strange, registerWrites } = this.document.touched(decoded);
     const known = registersAfter(registerWrites, (inode) => this.keeper.registers(inode));
     this.keeper.mark(inodes, known, { remote: true });
     this.keeper.pass(passedContents(registerWrites, known));
-    if (all) this.keeper.markAll();
+    if (strange > 0) this.parts.log.warn('writes that have no place in the schema were ignored', { strange });
     if (writes < SPREAD_FROM_WRITES) return;
     this.document.spread(new Set([...inodes].flatMap((inode) => parseInode(inode)?.bucket ?? [])));
   }

@@ -8,15 +8,17 @@ import { decodeSnapshot } from './snapshot.js';
 /** The schema's versions that this program understands. */
 const SCHEMA_VERSION = 1;
 
-/** @throws WormholeError `newer-format`, or `corrupt` for the document of another network */
-export function checkSchema(document: TreeDocument, network: Uint8Array): void {
+/**
+ * What the document's head says counts only where it is not the one that this network's document begins with: whatever
+ * is written over that later, by whoever it may be, decides nothing.
+ * @throws WormholeError `newer-format`, or `corrupt` for the document of another network
+ */
+export function checkSchema(document: TreeDocument): void {
+  if (document.founded) return;
   if (document.version() > SCHEMA_VERSION) {
     throw new WormholeError('newer-format', "this network's tree needs a newer wormhole: update this one");
   }
-  const found = document.network();
-  if (found === undefined || Buffer.compare(found, network) !== 0) {
-    throw new WormholeError('corrupt', 'the document belongs to another network');
-  }
+  throw new WormholeError('corrupt', 'the document belongs to another network');
 }
 
 /** Looks at a peer's sync message before the document does.
@@ -40,8 +42,8 @@ export function checkMessage(message: Uint8Array): CheckedChange[] {
 export function loadForeign(bytes: Uint8Array, actor: string, network: Uint8Array): TreeDocument {
   try {
     const { header, document } = decodeSnapshot(bytes);
-    const foreign = TreeDocument.load(document, actor);
-    checkSchema(foreign, network);
+    const foreign = TreeDocument.load(document, actor, network, header.hidden);
+    checkSchema(foreign);
     if (!sameHeads(foreign.heads(), header.heads)) throw new RangeError('wrong heads');
     return foreign;
   } catch (error) {

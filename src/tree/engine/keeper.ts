@@ -107,11 +107,6 @@ export class Keeper {
     dirty.remote = true;
   }
 
-  /** The document that was marked is gone. */
-  unmark(): void {
-    this.dirty = undefined;
-  }
-
   /** Log first, then the index, then the echo.
    *  @throws WormholeError `full`: free some space and call again */
   advance(): void {

@@ -8,12 +8,14 @@ import { ChangeLog } from './change-log.js';
 import type { EngineCondition } from './client.js';
 import { TreeDocument } from './document.js';
 import { OwnWrites } from './own-writes.js';
-import { readSnapshot, type Snapshot, writeSnapshot } from './snapshot.js';
+import { readSnapshot, type Snapshot, type SnapshotHeader, writeSnapshot } from './snapshot.js';
 
 const SNAPSHOT = 'snapshot';
 const LOG = /^changes-(\d+)$/;
 
 export interface LoadOptions {
+  /** The network's id. */
+  network: Uint8Array;
   /** Go on in new files: an fsync of the old ones failed, so what they seem to hold may be in memory only. */
   anew?: boolean;
   /** For tests: a disk that fails. */
@@ -44,14 +46,16 @@ export function snapshotPath(folder: string): string {
 export async function loadDocument(
   folder: string,
   actor: string,
-  { disk, anew = false }: LoadOptions = {},
+  { network, disk, anew = false }: LoadOptions,
 ): Promise<Loaded> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const { snapshot, damage } = await trySnapshot(folder, actor);
   const logName = snapshot?.header.log ?? (await newestLog(folder)) ?? 'changes-0';
   const { log, damaged } = await ChangeLog.open(join(folder, logName), disk);
   const document =
-    snapshot === undefined ? TreeDocument.empty(actor) : TreeDocument.load(snapshot.document, actor);
+    snapshot === undefined
+      ? TreeDocument.empty(actor, network)
+      : TreeDocument.load(snapshot.document, actor, network, snapshot.header.hidden);
   const loaded: Loaded = {
     document,
     log,
@@ -103,11 +107,15 @@ function replay(loaded: Loaded, snapshot: Snapshot | undefined): { heads: Heads;
     if (batch.length > 0) document.applyChanges(batch);
     batch = [];
   };
+  const all: Uint8Array[] = [];
+  const foreign: Uint8Array[] = [];
   try {
     for (const record of log.read(snapshot?.header.logNext ?? log.first)) {
       batch.push(...record.changes);
       if (batch.length >= LIMITS.remoteBatchChangesMax) apply();
+      all.push(...record.changes);
       if (record.own !== undefined) own.add(record.own);
+      else foreign.push(...record.changes);
       loaded.seq = Math.max(loaded.seq, record.seq);
       // A large batch is several records, of which a crash may have kept the first ones: those have no heads.
       heads = record.heads.length > 0 ? record.heads : undefined;
@@ -118,6 +126,7 @@ function replay(loaded: Loaded, snapshot: Snapshot | undefined): { heads: Heads;
     damage = messageOf(error);
   }
   document.findBuckets();
+  document.learnHidden(foreign, all);
   if (log.isLong(0.1)) document.spread();
   return { heads: heads ?? document.heads(), ...(damage === undefined ? {} : { damage }) };
 }
@@ -134,7 +143,15 @@ async function beginAnew(folder: string, loaded: Loaded, disk: LoadOptions['disk
 
 /** Writes what is in memory as the new snapshot. */
 export async function rewrite(folder: string, { document, log, logName, own, seq }: Loaded): Promise<void> {
-  const header = { heads: document.heads(), seq, log: logName, logNext: log.next, own: own.plain() };
+  const hidden = document.hiddenMaps();
+  const header: SnapshotHeader = {
+    heads: document.heads(),
+    seq,
+    log: logName,
+    logNext: log.next,
+    own: own.plain(),
+    ...(hidden.length > 0 ? { hidden } : {}),
+  };
   await writeSnapshot(snapshotPath(folder), { header, document: document.save() });
   await log.dropBefore(header.logNext);
 }

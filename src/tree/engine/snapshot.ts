@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { isMissing, replaceFile, WormholeError } from '../../base/index.js';
 import type { Heads } from '../schema.js';
+import type { HiddenMap } from './document.js';
 import type { OwnGroup } from './own-writes.js';
 
 /**
@@ -19,6 +20,8 @@ export interface SnapshotHeader {
   logNext: number;
   /** What {@link OwnWrites} must remember. */
   own: { actors: string[]; groups: OwnGroup[] };
+  /** Maps that the document does not name any more; absent when there are none. */
+  hidden?: HiddenMap[];
 }
 
 export interface Snapshot {

@@ -2,7 +2,7 @@ import { WormholeError } from '../../base/index.js';
 import { parseConflictInode, type Row } from '../resolver/tables.js';
 import type { Attributes, Data, InodeId, OpId, RegisterWrite } from '../schema.js';
 import type { Node } from '../tree.js';
-import { rowOf, type View } from './view.js';
+import { folderAt, membersAt, moving, rowOf, targetAt, type View } from './view.js';
 
 /** The losing value of a concurrent edit, which is shown as a file but is no inode of its own. */
 export interface Loser {
@@ -51,4 +51,12 @@ export function materialising(
   const attributes = attributesOf(loser.row);
   if (attributes !== undefined) made.a = attributes;
   return { inode, writes: [discarding(view, loser), made] };
+}
+
+/** Gives an entry the name that it is shown under for its own: it no longer wants another's.
+ *  @throws WormholeError `not-found` */
+export function keepBeside(view: View, parent: InodeId, name: string): RegisterWrite[] {
+  const { node, at } = targetAt(view, folderAt(view, parent), name);
+  if (isLoser(node)) return materialising(view, loserOf(view, node.id), at).writes;
+  return membersAt(view, at).map((member) => moving(member, at));
 }

@@ -105,3 +105,14 @@ test('several chunks in one piece are each looked at, documents too', () => {
     assert.throws(() => checkChunks(whole.subarray(0, length)), refused);
   }
 });
+
+test('a number that JavaScript cannot hold is refused, whoever sends it', () => {
+  for (const number of [2 ** 53, -(2 ** 60)]) {
+    const handle = automerge.create({ actor: 'ee' });
+    handle.put('_root', 'v', number, 'int');
+    handle.commit(null, 0);
+    const change = handle.getLastLocalChange() as Uint8Array;
+    assert.throws(() => checkChange(change), { code: 'protocol' });
+    handle.free();
+  }
+});

@@ -3,11 +3,22 @@ import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { WormholeError } from '../../../src/base/index.js';
-import { systemLogDisk } from '../../../src/store/open-record-log.js';
+import { openRecordLog, systemLogDisk } from '../../../src/store/open-record-log.js';
 import { automerge } from '../../../src/tree/engine/automerge.js';
+import { encodeChangeRecord } from '../../../src/tree/engine/change-record.js';
 import { loadDocument } from '../../../src/tree/engine/load.js';
 import type { Heads } from '../../../src/tree/schema.js';
-import { converse, created, file, MemoryIndexer, openPod, operation, type Pod, withFolder } from './rig.js';
+import {
+  converse,
+  created,
+  file,
+  MemoryIndexer,
+  NETWORK,
+  openPod,
+  operation,
+  type Pod,
+  withFolder,
+} from './rig.js';
 
 const ACTOR = 'cc'.repeat(10);
 
@@ -126,14 +137,14 @@ test('flipped, cut and zeroed logs load a whole prefix, and say when something i
         await rm(target, { recursive: true, force: true });
         await cp(join(folder, 'document'), target, { recursive: true });
         await writeFile(path.replace(join(folder, 'document'), target), broken);
-        const loaded = await loadDocument(target, ACTOR);
+        const loaded = await loadDocument(target, ACTOR, { network: NETWORK });
         const heads = loaded.document.heads();
         assert.ok(known.has(heads.join()), `${damage} at ${at} gave a tree that never was`);
         if (loaded.condition !== undefined) said++;
         await loaded.log.close();
         loaded.document.free();
         // The second start finds a sound store again.
-        const second = await loadDocument(target, ACTOR);
+        const second = await loadDocument(target, ACTOR, { network: NETWORK });
         assert.deepEqual(second.document.heads(), heads);
         assert.equal(second.condition, undefined);
         await second.log.close();
@@ -141,6 +152,22 @@ test('flipped, cut and zeroed logs load a whole prefix, and say when something i
       }
     }
     assert.ok(said > 0, 'damage before the tail was never reported');
+  }));
+
+test('a record that is not in the log, although all others are sound, is missed: the heads tell', () =>
+  withFolder(async (folder) => {
+    const pod = await openPod(folder);
+    write(pod, 1);
+    await pod.close();
+    const lost = 'ab'.repeat(32);
+    const { log } = await openRecordLog(join(folder, 'document', 'changes-0'));
+    log.append(encodeChangeRecord({ changes: [], seq: 1, heads: [lost] }));
+    await log.close();
+    const again = await openPod(folder);
+    assert.equal(again.engine.condition?.kind, 'damaged');
+    assert.ok(again.engine.condition?.missing.includes(lost));
+    assert.equal(again.read('one/01')?.l[0]?.value.name, 'file-1');
+    await again.close();
   }));
 
 test('a flipped snapshot is noticed, set aside, and what is missing comes back from a peer', () =>

@@ -12,8 +12,8 @@ const content = (n: number) => `c${n.toString(16).padStart(64, '0')}`;
 
 /** A tree of 51,200 files: a change a bucket. */
 function buildTree(): Uint8Array {
-  const document = TreeDocument.empty('aa'.repeat(10));
-  document.found(NETWORK);
+  const document = TreeDocument.empty('aa'.repeat(10), NETWORK);
+  document.found();
   for (let bucket = 0; bucket < BUCKETS; bucket++) {
     const values: { [key: string]: Uint8Array } = {};
     for (let n = 0; n < 256; n++) {
@@ -40,7 +40,7 @@ function growth(edits: number, edit: (bucket: number, inode: number, value: Uint
 
 test('a thousand ascending edits of a loaded tree need less than 100 MB', () => {
   const bytes = buildTree();
-  const document = TreeDocument.load(bytes, 'bb'.repeat(10));
+  const document = TreeDocument.load(bytes, 'bb'.repeat(10), NETWORK);
   const { heads } = { heads: document.heads() };
   const cured = growth(1000, (bucket, inode, value) => {
     document.put(`bench${bucket}/${index(inode)}`, 'd', value);

@@ -7,6 +7,7 @@ import { openDatabase } from '../../../src/store/index.js';
 import { makeActor } from '../../../src/tree/engine/actor.js';
 import type { EngineEvents } from '../../../src/tree/engine/client.js';
 import { Engine, type EngineParts } from '../../../src/tree/engine/engine.js';
+import { foundingOf } from '../../../src/tree/engine/founding.js';
 import type { Indexer, RegisterReader } from '../../../src/tree/engine/indexer.js';
 import type { Data, Heads, InodeId, Operation, Registers, RegisterWrite } from '../../../src/tree/schema.js';
 
@@ -89,7 +90,7 @@ export interface Pod {
   engine: Engine;
   indexer: MemoryIndexer;
   events: { name: keyof EngineEvents; value: EngineEvents[keyof EngineEvents] }[];
-  /** Changes that were given out to peers. */
+  /** Changes that were given out to peers; a founder's begin with the document's first. */
   sent: Uint8Array[];
   read(inode: InodeId): Registers | undefined;
   apply(...writes: RegisterWrite[]): void;
@@ -114,7 +115,7 @@ export async function openPod(folder: string, options: PodOptions = {}): Promise
   const indexer = options.indexer ?? new MemoryIndexer();
   const events = new Emitter<EngineEvents>();
   const seen: Pod['events'] = [];
-  const sent: Uint8Array[] = [];
+  const sent: Uint8Array[] = founder ? [foundingOf(network).change] : [];
   for (const event of ['echo', 'changes', 'durable', 'state'] as const) {
     events.on(event, (value) => seen.push({ name: event, value }));
   }

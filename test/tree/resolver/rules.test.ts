@@ -138,6 +138,32 @@ describe('moves that form a cycle', () => {
     assert.equal(Object.keys(c.look()).filter((path) => path.split('/').length === 2).length, 1);
   });
 
+  test('of five pods and five folders: one is undone, the others hold, nothing is lost', () => {
+    const names = ['p', 'q', 'r', 's', 't'];
+    const pods = names.map((_, n) => new Pod(`${n}${n}${'0'.repeat(8)}${'ab'.repeat(5)}`));
+    const [first] = pods as [Pod];
+    for (const name of names) {
+      first.folder(`/${name}`);
+      first.file(`/${name}/in ${name}`, name);
+    }
+    for (const pod of pods) pod.replica.receive(first.replica, 1_000, 1);
+    for (const [n, pod] of pods.entries()) {
+      const into = names[(n + 1) % names.length] ?? '';
+      // The last one's move is the latest.
+      for (let more = 0; more < n; more++) pod.user.chmod(pod.at(`/${names[n]}`), 0o700);
+      pod.rename(`/${names[n]}`, `/${into}/${names[n]}`);
+    }
+    for (const to of pods) for (const from of pods) to.replica.receive(from.replica, 1_000, 1);
+    for (const pod of pods) {
+      pod.replica.watched.check();
+      assert.deepEqual(
+        Object.keys(pod.look()).filter((path) => pod.look()[path] === '/'),
+        ['/t', '/t/s', '/t/s/r', '/t/s/r/q', '/t/s/r/q/p'],
+      );
+      assert.equal(Object.values(pod.look()).filter((content) => content !== '/').length, names.length);
+    }
+  });
+
   test('once one folder of it moves out again, the undone move holds', () => {
     const [a, b] = two((pod) => {
       pod.folder('/x');
@@ -415,6 +441,26 @@ describe('edit and edit', () => {
     assert.equal(Object.values(merged).filter((content) => content === 'mine').length, 1);
     assertMerged(a, b, { ...merged, ...seen });
   });
+});
+
+test('a symbolic link and a file of the same name: who was there first keeps it', () => {
+  const [a, b] = two(() => {});
+  a.user.make(...a.place('/x'), { kind: 'symlink', content: 'target' });
+  b.file('/later', '1');
+  b.file('/x', '2');
+  assertMerged(a, b, { '/later': '1', '/x': 'target', [`/x (${OF_DESK})`]: '2' });
+});
+
+test('names that differ only in case, or only in Unicode form, are names of their own', () => {
+  const [a, b] = two(() => {});
+  a.file('/Read me', '1');
+  a.file('/caf\u00e9', '2');
+  a.folder('/Photos');
+  b.file('/read me', '3');
+  b.file('/cafe\u0301', '4');
+  b.folder('/photos');
+  const names = { '/Read me': '1', '/read me': '3', '/caf\u00e9': '2', '/cafe\u0301': '4' };
+  assertMerged(a, b, { ...names, '/Photos': '/', '/photos': '/' });
 });
 
 test('save by rename over: a concurrent rename carries the new content', () => {

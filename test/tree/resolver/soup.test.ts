@@ -124,6 +124,42 @@ test('whatever the registers hold and however they change, the tables are what a
   });
 });
 
+test('in whatever order the registers come, and in whatever groups, the tables are the same', () => {
+  const cut = fc.record({
+    weights: fc.array(fc.nat(), { minLength: 9, maxLength: 9 }),
+    size: fc.integer({ min: 1, max: 9 }),
+  });
+  fc.assert(
+    fc.property(
+      fc.array(step, { minLength: 5, maxLength: 25, size: 'max' }),
+      fc.array(cut, { minLength: 2, maxLength: 4 }),
+      (steps, cuts) => {
+        serial = 0;
+        const world = new Map<InodeId, Registers>();
+        for (const one of steps) {
+          const registers = change(world.get(one.inode), { ...one, gone: false });
+          if (registers !== undefined) world.set(one.inode, registers);
+        }
+        const all = [...world].map(([inode, registers]): Change => ({ inode, registers }));
+        const whole = new WatchedTables();
+        whole.resolve(all, false);
+        whole.check();
+        for (const { weights, size } of cuts) {
+          const rank = (inode: InodeId) => weights[IDS.indexOf(inode)] ?? 0;
+          const order = [...all].sort((a, b) => rank(a.inode) - rank(b.inode));
+          const parts = new WatchedTables();
+          for (let at = 0; at < order.length; at += size) parts.resolve(order.slice(at, at + size), false);
+          // Twice is once.
+          parts.resolve(order, false);
+          assert.deepEqual(state(parts.tables), state(whole.tables));
+          assert.deepEqual(parts.counts, whole.counts);
+        }
+      },
+    ),
+    { numRuns: Number(process.env['WORMHOLE_RUNS'] ?? 300) },
+  );
+});
+
 for (const [about, steps] of EXAMPLES) {
   test(about, () => run(JSON.parse(steps) as Step[]));
 }

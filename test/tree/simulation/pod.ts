@@ -6,7 +6,7 @@ import { openTree, type Tree } from '../../../src/tree/index.js';
 import { InlineEngine } from './inline-engine.js';
 import type { Numbers } from './numbers.js';
 
-const NETWORK = new Uint8Array(32).fill(9);
+export const NETWORK = new Uint8Array(32).fill(9);
 const DECADE_NS = 315_576_000_000_000_000n;
 const GROUP_MAX = 8;
 

@@ -1,0 +1,41 @@
+import { sha256 } from '../../base/index.js';
+import { DERIVED_BUCKETS } from './allocator.js';
+import { automerge } from './automerge.js';
+
+/** The document's first change, which makes its head: the maps that all else lies in. */
+export interface Founding {
+  change: Uint8Array;
+  hash: string;
+  /** The map of buckets. */
+  top: string;
+}
+
+const VERSION = 1;
+const ACTOR_DIGITS = 40;
+export const ROOT_BUCKET = 'root';
+
+/**
+ * It follows from the network's id alone. So every pod knows its hash and its maps without asking anyone, and
+ * whatever a member may write over the head later (`v`, `network`, `b` of the root) is not looked at.
+ */
+export function foundingOf(network: Uint8Array): Founding {
+  const handle = automerge.create({ actor: actorOf(network) });
+  try {
+    const buckets = Object.fromEntries([ROOT_BUCKET, ...DERIVED_BUCKETS].map((name) => [name, {}]));
+    handle.put('_root', 'v', VERSION, 'uint');
+    handle.put('_root', 'network', network);
+    handle.put('_root', 'epoch', 0, 'uint');
+    const top = handle.putObjectFromHydrate('_root', 'b', buckets);
+    const hash = handle.commit(null, 0);
+    const change = handle.getLastLocalChange();
+    if (hash === null || change === null) throw new RangeError('the founding change is empty');
+    return { change, hash, top };
+  } finally {
+    handle.free();
+  }
+}
+
+/** No pod's: it makes this one change. */
+function actorOf(network: Uint8Array): string {
+  return sha256(Buffer.concat([Buffer.from('wormhole/tree/1\0'), network])).slice(0, ACTOR_DIGITS);
+}
