@@ -24,7 +24,13 @@ export function statusOf(pod: Pod): Status {
     ignored: counts.ignored,
     work: placement.work().map(workOf),
     massDeletions: masses,
-    warnings: [...troubles, ...masses.map(massSentence), ...missingFiles(pod), ...wishesOf(pod)],
+    warnings: [
+      ...troubles,
+      ...masses.map(massSentence),
+      ...missingFiles(pod),
+      ...wishesOf(pod),
+      ...collectionOf(pod),
+    ],
   };
 }
 
@@ -69,6 +75,12 @@ function wishesOf({ membership, config }: Pod): string[] {
   return [
     `Each file is meant to be on ${config.copies} pods, and ${holders} may hold it: let another one in with \`wh invite\`.`,
   ];
+}
+
+/** Why the space of what was deleted does not come back. */
+function collectionOf({ placement }: Pod): string[] {
+  const { problem } = placement.collection;
+  return problem === undefined ? [] : [`What nothing names any more stays on this disk for now: ${problem}.`];
 }
 
 function massSentence({ pod, time, deleted, folders }: MassDeletionStatus): string {

@@ -1,14 +1,11 @@
-import { type Answer, type Clock, LIMITS, type Log, messageOf, then, WormholeError } from '../base/index.js';
+import { type Answer, type Clock, type Log, messageOf, then, WormholeError } from '../base/index.js';
 import type { ContentStore, OpenContent, Published } from '../content/index.js';
 import type { InodeId, Node, Tree } from '../tree/index.js';
+import { publishPauseMs } from './publish-pace.js';
 import { stagingKey } from './staging-key.js';
 
 /** A rename that waits for a publication looks this often whether it failed meanwhile. */
 const PENDING_LOOK_MS = 100;
-/** What a disk is thought to take in, before there is a measurement. */
-const PUBLISH_BYTES_PER_SECOND = 100_000_000;
-/** Of a file that is held open and written: so many times as long as a publication took passes before the next. */
-const PUBLISH_PAUSES = 4;
 
 /** A file's content while it is open or not yet published. All handles of an inode share one. */
 export interface OpenFile {
@@ -193,19 +190,10 @@ export class OpenFiles {
     const now = this.options.clock.monotonicMs();
     for (const file of this.files.values()) {
       const since = file.dirtySinceMs;
-      if (since !== undefined && now - since >= this.pauseOf(file)) this.settle(file);
+      if (since !== undefined && now - since >= publishPauseMs(file, this.options.publishIntervalMs)) {
+        this.settle(file);
+      }
     }
-  }
-
-  /**
-   * A publication reads, cuts and stores all around what was written: it takes at most a fifth of the time of a file
-   * that is written all along, so that a database, or a large file that is still growing, leaves the disk to its
-   * writer.
-   */
-  private pauseOf({ content, publicationMs }: OpenFile): number {
-    const expectedMs = Math.max(publicationMs, (content.publishBytes / PUBLISH_BYTES_PER_SECOND) * 1000);
-    const pauseMs = Math.min(PUBLISH_PAUSES * expectedMs, LIMITS.publishIntervalMsMax);
-    return Math.max(this.options.publishIntervalMs, pauseMs);
   }
 
   /** As {@link settleOrThrow}, for those who have nobody to tell: what fails is tried again. */

@@ -3,6 +3,7 @@ import type { Database } from '../../store/index.js';
 
 const TABLE = 'content.state';
 const KEY = 'uptime';
+const SAVE_EVERY_MS = 10 * 60 * 1000;
 
 /**
  * How long this store has been open in all, in milliseconds: what things are aged by. No clock that anybody can set
@@ -13,6 +14,7 @@ export class Uptime {
   private readonly clock: Clock;
   private readonly before: number;
   private readonly startedMs: number;
+  private savedMs: number;
 
   constructor(database: Database, clock: Clock) {
     this.database = database;
@@ -20,6 +22,7 @@ export class Uptime {
     const row = database.table(TABLE).get(KEY);
     this.before = row === undefined ? 0 : (decodeCbor(row) as number);
     this.startedMs = clock.monotonicMs();
+    this.savedMs = this.before;
   }
 
   now(): number {
@@ -28,6 +31,12 @@ export class Uptime {
 
   /** Writes it down; what passed since is lost in a crash, and things are kept for that much longer. */
   save(): Promise<void> {
-    return this.database.write([{ table: TABLE, key: KEY, value: encodeCbor(this.now()) }]);
+    this.savedMs = this.now();
+    return this.database.write([{ table: TABLE, key: KEY, value: encodeCbor(this.savedMs) }]);
+  }
+
+  /** As {@link save}, but seldom: a disk that has nothing to do should be left alone. */
+  async saveNowAndThen(): Promise<void> {
+    if (this.now() - this.savedMs >= SAVE_EVERY_MS) await this.save();
   }
 }
