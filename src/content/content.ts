@@ -26,7 +26,7 @@ export interface FetchOptions {
 
 /** Where bytes come from that are not here. `sync/` is one, the daemon hands it in. */
 export interface ChunkSource {
-  /** The bytes of a chunk from whichever holder answers; already checked or not, the caller checks again.
+  /** The bytes of a chunk, packed or not, from whichever holder answers; the caller checks them.
    *  @throws WormholeError `unreachable` when no holder answered in time, `interrupted` when aborted */
   fetch(id: ChunkId, options: FetchOptions): Promise<Uint8Array>;
 }
@@ -145,7 +145,9 @@ export interface ContentStore {
   chunksOf(content: ContentId, size?: number): Promise<ChunkRef[]>;
   /** The verified bytes of a chunk that is here, for a peer; undefined when it is not here. */
   get(id: ChunkId): Promise<Uint8Array | undefined>;
-  /** Verifies and stores; the bytes must not be changed afterwards. `keep` chunks are never evicted. @throws WormholeError `corrupt` when the hash differs */
+  /** As `get`, in the form in which it is stored: packed perhaps, which `put` and readers of a ChunkSource take. */
+  stored(id: ChunkId): Promise<Uint8Array | undefined>;
+  /** Verifies and stores; the bytes may be packed, and must not be changed afterwards. `keep` chunks are never evicted. @throws WormholeError `corrupt` when the hash differs */
   put(id: ChunkId, bytes: Uint8Array, options: { keep: boolean }): Promise<void>;
   /** Fetches (if needed) and keeps: the chunk is placed here and not evictable. It counts as held after `flush`.
    *  @throws WormholeError `unreachable` | `corrupt` | `full` | `io` */

@@ -99,6 +99,15 @@ export class LocalContentStore implements ContentStore {
     return memory.get(id) ?? writeBehind.get(id) ?? (await chunks.get(id));
   }
 
+  async stored(id: ChunkId): Promise<Uint8Array | undefined> {
+    const { memory, writeBehind, chunks } = this.parts;
+    const near = memory.get(id) ?? writeBehind.get(id);
+    if (near === undefined) return chunks.stored(id);
+    // What lies packed on the disk is smaller than what is in memory.
+    const length = near.length <= LIMITS.smallFileBytesMax ? undefined : await chunks.length(id);
+    return length === undefined || length === near.length ? near : ((await chunks.stored(id)) ?? near);
+  }
+
   async put(id: ChunkId, bytes: Uint8Array, options: { keep: boolean }): Promise<void> {
     const verified = await this.parts.chunks.verify(id, bytes);
     if (verified === undefined) throw refused(id);
@@ -231,7 +240,9 @@ export class LocalContentStore implements ContentStore {
       () => hardenOld(ground.unhardened),
       () => ground.log.sync().then(() => ground.log.compact(log)),
       async () => ground.space.refill(),
-      () => uptime.save(),
+      // Who fills the disk from outside takes it from the cache first.
+      () => evictable.shrink(ground.space.missing(0)),
+      () => uptime.saveNowAndThen(),
     ];
   }
 

@@ -53,8 +53,8 @@ export class Storing {
   async release(id: ChunkId): Promise<void> {
     await this.evictable.pin(id);
     try {
-      const bytes = this.evictable.has(id) ? undefined : await this.chunks.get(id);
-      if (bytes !== undefined) await this.evictable.add(id, bytes.length);
+      const bytes = this.evictable.has(id) ? undefined : await this.chunks.length(id);
+      if (bytes !== undefined) await this.evictable.add(id, bytes);
     } finally {
       this.evictable.unpin(id);
     }
@@ -75,13 +75,14 @@ export class Storing {
 
   /** Where there is no room even without what can be evicted, the chunk is not cached. */
   private async putToCache(chunk: VerifiedChunk): Promise<void> {
-    const { id, bytes } = chunk;
-    if (!this.evictable.admits(bytes.length) || !(await this.hasRoom(bytes.length))) return;
+    const { id } = chunk;
+    const { length } = chunk.stored ?? chunk.bytes;
+    if (!this.evictable.admits(length) || !(await this.hasRoom(length))) return;
     // Pinned before anything is looked at: who makes the chunk one to keep from here on is heard.
     await this.evictable.pin(id);
     try {
       if (this.chunks.has(id)) return;
-      await this.evictable.add(id, bytes.length);
+      await this.evictable.add(id, length);
       await this.chunks.putVerified(chunk, { durable: false });
     } catch (error) {
       this.evictable.release(id);

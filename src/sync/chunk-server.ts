@@ -8,7 +8,7 @@ const ANSWER_BYTES = 1024 * 1024;
 
 export interface ChunkServerOptions {
   links: Links;
-  content: Pick<ContentStore, 'has' | 'get' | 'flush'>;
+  content: Pick<ContentStore, 'has' | 'stored' | 'flush'>;
   isMember: (pod: PodId) => boolean;
   /** Which of these are here to stay; the pod keeps its word for a while. */
   keeps: (ids: readonly string[]) => boolean[];
@@ -37,7 +37,7 @@ export function serveChunks({ links, content, isMember, keeps, log }: ChunkServe
     let bytes = 0;
     for (const id of idsOf(link, body)) {
       if (signal.aborted) break;
-      const chunk = await content.get(id).catch((error) => {
+      const chunk = await content.stored(id).catch((error) => {
         // A rotten chunk is set aside by the store; for the peer it is simply not here.
         log.warn('a chunk could not be given', { chunk: id, reason: messageOf(error) });
         return undefined;

@@ -11,7 +11,7 @@ import { type SharedResult, waitUntilShared } from './wait.js';
 export interface SyncOptions {
   links: Links;
   tree: Tree;
-  content: Pick<ContentStore, 'has' | 'get' | 'flush'>;
+  content: Pick<ContentStore, 'has' | 'stored' | 'flush'>;
   /** Made before the content store, which it is the source of. */
   chunks: ChunkFetcher;
   self: PodId;

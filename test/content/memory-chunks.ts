@@ -13,6 +13,10 @@ export class MemoryChunks implements Chunks {
     return this.chunks.get(id);
   }
 
+  stored(id: string): Uint8Array | undefined {
+    return this.chunks.get(id);
+  }
+
   getNow(id: string): Uint8Array | undefined {
     return this.chunks.get(id);
   }

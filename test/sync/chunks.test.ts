@@ -14,7 +14,7 @@ function holder(name: string, chunks: Map<string, Uint8Array>) {
   let gets = 0;
   const content = {
     has: (id: string) => chunks.has(id),
-    get: async (id: string) => {
+    stored: async (id: string) => {
       gets++;
       return chunks.get(id);
     },
@@ -232,7 +232,7 @@ test('hostile questions are refused, and strangers are not answered', async () =
   }
   assert.deepEqual(await link.request('chunk.get', Buffer.alloc(0)), { chunks: [] });
   const closed = new MemoryLinks(podOf('closed'));
-  const content = { has: () => true, get: async () => Buffer.from('secret'), flush: async () => {} };
+  const content = { has: () => true, stored: async () => Buffer.from('secret'), flush: async () => {} };
   serveChunks({ links: closed, content, isMember: () => false, keeps: () => [], log: silentLog });
   const stranger = new MemoryLinks(podOf('stranger'));
   connect(closed, stranger);
@@ -265,7 +265,7 @@ test('a chunk that a peer cannot read is one it does not have', async () => {
   const from = new MemoryLinks(podOf('rotten'));
   const content = {
     has: () => true,
-    get: async () => {
+    stored: async () => {
       throw new Error('the disk is bad');
     },
     flush: async () => {},

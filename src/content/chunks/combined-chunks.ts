@@ -1,6 +1,6 @@
 import { type Answer, LIMITS, then } from '../../base/index.js';
 import type { ChunkId } from '../content.js';
-import type { Chunks } from './chunks.js';
+import type { Chunks, PutOptions } from './chunks.js';
 
 /** Small chunks in one place, larger ones in another. */
 export class CombinedChunks implements Chunks {
@@ -29,7 +29,11 @@ export class CombinedChunks implements Chunks {
     return this.small.getNow(id) ?? this.large.getNow(id);
   }
 
-  put(id: ChunkId, bytes: Uint8Array, options: { durable: boolean }): Answer<void> {
+  stored(id: ChunkId): Answer<Uint8Array | undefined> {
+    return then(this.small.get(id), (bytes) => bytes ?? this.large.stored(id));
+  }
+
+  put(id: ChunkId, bytes: Uint8Array, options: PutOptions): Answer<void> {
     return this.place(bytes.length).put(id, bytes, options);
   }
 

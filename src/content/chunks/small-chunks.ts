@@ -43,6 +43,11 @@ export class SmallChunks implements Chunks {
     return this.get(id);
   }
 
+  /** Small ones are never packed. */
+  stored(id: ChunkId): Uint8Array | undefined {
+    return this.get(id);
+  }
+
   put(id: ChunkId, bytes: Uint8Array, options: { durable: boolean }): Answer<void> {
     // A record is the bytes alone: what they are named follows from them.
     if (options.durable) this.log.append(bytes);

@@ -8,12 +8,15 @@ import {
   WormholeError,
 } from '../../base/index.js';
 import type { ChunkId } from '../content.js';
-import type { Chunks, Counter } from './chunks.js';
+import type { Chunks, Counter, PutOptions } from './chunks.js';
+import { isPacked, unpack } from './packing.js';
 
 /** A chunk whose bytes were hashed and are what its id names; only `verify` makes one. */
 export interface VerifiedChunk {
   readonly id: ChunkId;
   readonly bytes: Uint8Array;
+  /** Its packed form, if it came in one. */
+  readonly stored?: Uint8Array;
 }
 
 /**
@@ -41,7 +44,14 @@ export class VerifiedChunks implements Chunks {
   get(id: ChunkId, length?: number): Answer<Uint8Array | undefined> {
     return then(this.chunks.get(id, length), (bytes) => {
       if (bytes === undefined) return undefined;
-      return then(hashes(bytes, id), (right) => (right ? bytes : this.quarantine(id, bytes.length)));
+      return then(hashes(bytes, id), (right) => (right ? bytes : this.quarantine(id)));
+    });
+  }
+
+  stored(id: ChunkId): Answer<Uint8Array | undefined> {
+    return then(this.chunks.stored(id), (stored) => {
+      if (stored === undefined) return undefined;
+      return then(this.verify(id, stored), (verified) => (verified ? stored : this.quarantine(id)));
     });
   }
 
@@ -52,27 +62,36 @@ export class VerifiedChunks implements Chunks {
   }
 
   /** @throws WormholeError `corrupt` when the bytes do not hash to the id */
-  put(id: ChunkId, bytes: Uint8Array, options: { durable: boolean }): Answer<void> {
+  put(id: ChunkId, bytes: Uint8Array, options: PutOptions): Answer<void> {
     return then(this.verify(id, bytes), (verified) => {
       if (verified === undefined) throw refused(id);
       return this.putVerified(verified, options);
     });
   }
 
-  /** The chunk, or undefined when the bytes do not hash to the id. */
+  /** The chunk, or undefined when the bytes, unpacked if they are packed, do not hash to the id. */
   verify(id: ChunkId, bytes: Uint8Array): Answer<VerifiedChunk | undefined> {
-    return then(hashes(bytes, id), (right) => {
+    if (!isPacked(bytes)) return this.verifyPlain({ id, bytes });
+    // A chunk of another kind may look like a packed one.
+    return unpack(bytes)
+      .then((unpacked) => this.verifyPlain({ id, bytes: unpacked, stored: bytes }))
+      .catch(() => undefined)
+      .then((verified) => verified ?? this.verifyPlain({ id, bytes }));
+  }
+
+  private verifyPlain(chunk: VerifiedChunk): Answer<VerifiedChunk | undefined> {
+    return then(hashes(chunk.bytes, chunk.id), (right) => {
       if (!right) return undefined;
-      const verified: VerifiedChunk = { id, bytes };
-      this.passed.add(verified);
-      return verified;
+      this.passed.add(chunk);
+      return chunk;
     });
   }
 
   /** Stores what came through `verify` of this gate. */
-  putVerified(verified: VerifiedChunk, options: { durable: boolean }): Answer<void> {
+  putVerified(verified: VerifiedChunk, { durable }: PutOptions): Answer<void> {
     if (!this.passed.has(verified)) throw new WormholeError('internal', 'a chunk went past the gate');
-    return this.store(verified.id, verified.bytes, options, this.chunks.has(verified.id));
+    const { id, bytes, stored } = verified;
+    return this.store(id, bytes, { durable, stored }, this.chunks.has(id));
   }
 
   /** Stores a small chunk durably under the id that its bytes hash to here and now.
@@ -114,19 +133,18 @@ export class VerifiedChunks implements Chunks {
     return this.chunks.flush();
   }
 
-  private store(
-    id: ChunkId,
-    bytes: Uint8Array,
-    options: { durable: boolean },
-    present: boolean,
-  ): Answer<void> {
+  private store(id: ChunkId, bytes: Uint8Array, options: PutOptions, present: boolean): Answer<void> {
     return then(this.chunks.put(id, bytes, options), () => {
       this.rotten.delete(id);
-      if (!present) this.counter.add(1, bytes.length);
+      if (!present) this.counter.add(1, (options.stored ?? bytes).length);
     });
   }
 
-  private quarantine(id: ChunkId, bytes: number): Answer<undefined> {
+  private quarantine(id: ChunkId): Answer<undefined> {
+    return then(this.chunks.length(id), (bytes = 0) => this.putAside(id, bytes));
+  }
+
+  private putAside(id: ChunkId, bytes: number): Answer<undefined> {
     this.log.error('a stored chunk does not hash to its id; it is set aside', { id, bytes });
     this.counter.add(-1, -bytes);
     this.rotten.add(id);

@@ -1,5 +1,6 @@
 import { LIMITS, sha256, WormholeError } from '../../base/index.js';
 import type { FileChunks } from '../chunks/file-chunks.js';
+import { pack } from '../chunks/packing.js';
 import type { ChunkId, ChunkRef, ContentId } from '../content.js';
 import { Layout } from '../layout.js';
 import { encodeManifest, MANIFEST, packEntries } from '../manifest.js';
@@ -9,7 +10,7 @@ import type { PublishRequest, PublishResult } from './messages.js';
 import { type Piece, recut } from './recut.js';
 
 /** Bytes being written to chunk files while the next chunks are cut. */
-const STORING_BYTES_MAX = 16 * 1024 * 1024;
+const STORING_BYTES_MAX = 8 * 1024 * 1024;
 /** Chunk files written and synced at once. */
 const STORING_MAX = 4;
 
@@ -130,9 +131,10 @@ export class Job {
       const present = await this.chunks.get(id);
       if (present !== undefined && Buffer.compare(present, bytes) === 0) return this.chunks.harden(id);
     }
-    await this.chunks.put(id, bytes, { durable: true });
+    const stored = pack(bytes);
+    await this.chunks.put(id, bytes, { durable: true, stored });
     this.newChunks++;
-    this.newBytes += bytes.length;
+    this.newBytes += stored.length;
   }
 
   /** Resolves when no more than so many bytes are being stored. */

@@ -16,8 +16,9 @@ export interface DraftReader {
 }
 
 /** Bytes read at once where nothing speaks against it. */
-const READ_BYTES = 4 * 1024 * 1024;
-const WINDOW_BYTES = 2 * CUTTING.maxBytes;
+const READ_BYTES = 1024 * 1024;
+/** Each chunk that is being stored keeps the window alive that it was cut in. */
+const WINDOW_BYTES = CUTTING.maxBytes + READ_BYTES;
 
 /**
  * Cuts a staged file into chunks exactly as if it were cut from scratch, but looks only at the chunks that were
