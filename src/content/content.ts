@@ -42,6 +42,9 @@ export interface OpenContent {
   readonly dirty: boolean;
   /** Bytes that publishing it now would have to cut and store, about. */
   readonly publishBytes: number;
+  /** True when what is staged is small: {@link OpenContent.publish} then stores it within the call, unless the disk
+   *  is far behind. */
+  readonly publishesAtOnce: boolean;
   /** Bytes at an offset, shorter only at the end; answered without a promise where they are in memory.
    *  @throws WormholeError `unreachable` | `corrupt` | `io` */
   read(offset: number, length: number, signal?: AbortSignal): Uint8Array | Promise<Uint8Array>;

@@ -19,6 +19,8 @@ export interface OpenFile {
   mtime: bigint | undefined;
   /** Of the last change of anything, while not yet published. */
   ctime: bigint | undefined;
+  /** Mode and owner that were set after the last write, to be published with it. */
+  owner: OwnerChange | undefined;
   /** The inode as it was when its last name went away; it lives on while it is open. */
   orphan: Node | undefined;
   /** Goes on until the content is in the tree, with pauses after failures; never rejects. */
@@ -34,6 +36,8 @@ export interface OpenFile {
   /** Monotonic time of the first unpublished write. */
   dirtySinceMs: number | undefined;
 }
+
+export type OwnerChange = { mode?: number; uid?: number; gid?: number };
 
 export interface OpenFilesOptions {
   tree: Tree;
@@ -99,7 +103,28 @@ export class OpenFiles {
    *  @throws what keeps a small content from getting its name in the tree; it is tried again all the same */
   save(file: OpenFile): Answer<void> {
     if (!isPending(file) || file.orphan !== undefined) return;
-    return then(file.content.save(), () => this.settleOrThrow(file));
+    if (!file.content.publishesAtOnce || file.publication !== undefined) {
+      this.recordOwner(file);
+      return then(file.content.save(), () => this.settleOrThrow(file));
+    }
+    // Once the journal has its name, a small content needs no record that it is staged.
+    this.settleOrThrow(file);
+    if (file.publication === undefined) return;
+    this.recordOwner(file);
+    return file.content.save();
+  }
+
+  /** True while mode and owner may wait for the content: a close is to come, which saves them. */
+  defersOwner(file: OpenFile): boolean {
+    return file.handles > 0 && file.content.dirty && file.orphan === undefined;
+  }
+
+  /** What waits for the content goes into the tree without it. */
+  recordOwner(file: OpenFile): void {
+    if (file.owner === undefined) return;
+    const { id } = this.options.tree.setAttributes(file.inode, file.owner);
+    file.owner = undefined;
+    if (id !== file.inode) this.options.moved(file.inode, id);
   }
 
   release(file: OpenFile): Answer<void> {
@@ -107,8 +132,12 @@ export class OpenFiles {
     if (file.handles > 0) return;
     if (file.orphan !== undefined) return this.drop(file);
     // Pages of a shared mapping may have been written after the last flush.
-    if (isPending(file)) return then(file.content.save(), () => this.settle(file));
-    this.settle(file);
+    if (!isPending(file)) {
+      this.settle(file);
+      return;
+    }
+    this.recordOwner(file);
+    return then(file.content.save(), () => this.settle(file));
   }
 
   /** The file was unlinked, or replaced by a rename. Returns its open file, if it has one. */
@@ -116,7 +145,8 @@ export class OpenFiles {
     const file = this.files.get(inode);
     if (file === undefined) return undefined;
     this.files.delete(inode);
-    file.orphan = { ...node, nlink: 0 };
+    file.orphan = { ...node, ...file.owner, nlink: 0 };
+    file.owner = undefined;
     if (file.handles === 0) this.drop(file);
     return file;
   }
@@ -182,7 +212,12 @@ export class OpenFiles {
     this.stopping.abort(new WormholeError('closed', 'the file system is being closed'));
     const files = [...this.files.values()];
     await Promise.allSettled(files.map((file) => file.publication));
-    for (const file of files) await file.content.close();
+    for (const file of files) {
+      await this.safely(() => this.recordOwner(file)).catch((error) =>
+        this.options.log.error('mode and owner of an open file are lost', { inode: file.inode, error }),
+      );
+      await file.content.close();
+    }
     this.files.clear();
   }
 
@@ -274,8 +309,14 @@ export class OpenFiles {
     file.unrecorded = published;
     const { size, content } = published;
     const mtime = file.mtime ?? this.options.clock.wallNs();
-    const node = this.options.tree.setData(file.inode, { size, mtime, content }, file.base.versions);
+    const node = this.options.tree.setData(
+      file.inode,
+      { size, mtime, content },
+      file.base.versions,
+      file.owner,
+    );
     file.unrecorded = undefined;
+    file.owner = undefined;
     file.failure = undefined;
     if (file.content.dirty) {
       file.dirtySinceMs = this.options.clock.monotonicMs();
@@ -344,6 +385,7 @@ function openFile(node: Node, content: OpenContent): OpenFile {
     handles: 0,
     mtime: undefined,
     ctime: undefined,
+    owner: undefined,
     orphan: undefined,
     publication: undefined,
     unrecorded: undefined,

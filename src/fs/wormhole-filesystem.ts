@@ -256,7 +256,9 @@ class TreeFileSystem implements WormholeFileSystem {
     if (typeof mtime === 'bigint') file.mtime = mtime;
     file.ctime = this.clock.wallNs();
     const { mode = node.mode, uid = node.uid, gid = node.gid } = rest;
-    if (mode !== node.mode || uid !== node.uid || gid !== node.gid) this.changeAttributes(node.id, rest);
+    if (mode === node.mode && uid === node.uid && gid === node.gid) return;
+    if (this.files.defersOwner(file)) file.owner = { ...file.owner, ...rest };
+    else this.changeAttributes(node.id, rest);
   }
 
   private resize(inode: InodeId, node: Node, size: number, handle?: FileHandle): Answer<void> {
@@ -486,14 +488,16 @@ class TreeFileSystem implements WormholeFileSystem {
   }
 
   private makeDurable(file: OpenFile): Promise<void> {
+    this.files.recordOwner(file);
     return Promise.all([file.content.sync(), this.tree.flush()]).then(() => {});
   }
 
   private dropSetIds(file: OpenFile): void {
-    const node = file.orphan ?? this.tree.node(file.inode);
-    if (node === undefined || (node.mode & SET_ID_BITS) === 0) return;
-    const mode = withoutSetIds(node.mode);
+    const before = file.owner?.mode ?? (file.orphan ?? this.tree.node(file.inode))?.mode ?? 0;
+    if ((before & SET_ID_BITS) === 0) return;
+    const mode = withoutSetIds(before);
     if (file.orphan !== undefined) file.orphan = { ...file.orphan, mode };
+    else if (file.owner !== undefined) file.owner = { ...file.owner, mode };
     else this.changeAttributes(file.inode, { mode });
   }
 
@@ -518,18 +522,23 @@ class TreeFileSystem implements WormholeFileSystem {
   }
 
   private node(local: InodeId, handle?: FileHandle): Node {
-    const orphan = this.fileOf(local, handle)?.orphan;
-    if (orphan !== undefined) return orphan;
+    const file = this.fileOf(local, handle);
+    if (file?.orphan !== undefined) return file.orphan;
     const tree = this.ids.tree(local);
     const node = tree === undefined ? undefined : this.tree.node(tree);
     if (node === undefined) throw new WormholeError('not-found', 'this inode is gone');
-    return node;
+    return file?.owner === undefined ? node : { ...node, ...file.owner };
   }
 
   private statNode(node: Node, local = this.ids.local(node.id), handle?: FileHandle): Stat {
     const file = node.kind === 'file' ? this.fileOf(local, handle) : undefined;
     if (file === undefined) return statOf(local, node);
-    return statOf(local, node, { size: file.content.size, mtime: file.mtime, ctime: file.ctime });
+    const { content, mtime, ctime, owner } = file;
+    return statOf(local, owner === undefined ? node : { ...node, ...owner }, {
+      size: content.size,
+      mtime,
+      ctime,
+    });
   }
 
   private remoteChange(change: { inodes: InodeId[]; names: { parent: InodeId; name: string }[] }): void {

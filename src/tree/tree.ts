@@ -108,11 +108,13 @@ export interface Tree {
   keepBeside(parent: InodeId, name: string): void;
   /** Publishes content: `replaces` are the versions that the writer had opened. A file that was deleted elsewhere
    *  meanwhile comes back. The node's id is another when the inode was the losing value of a conflict (the write
-   *  makes it a file of its own), or is shown as another one of equal bytes. */
+   *  makes it a file of its own), or is shown as another one of equal bytes.
+   *  @param owner what was set meanwhile and goes along */
   setData(
     inode: InodeId,
     data: { size: number; mtime: bigint; content: string },
     replaces: readonly OpId[],
+    owner?: { mode?: number; uid?: number; gid?: number },
   ): Node;
   /** Merges into the attributes; `undefined` leaves as is, `xattrs` replaces the whole set, `mtime: null` clears. */
   setAttributes(

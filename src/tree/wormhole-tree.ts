@@ -7,7 +7,7 @@ import { conflictsOf } from './index/conflicts.js';
 import { contentsOf } from './index/contents.js';
 import type { Journal } from './index/journal.js';
 import type { Overlay } from './index/overlay.js';
-import { type AttributeChange, setAttributes, setData } from './operations/change.js';
+import { type AttributeChange, type OwnerChange, setAttributes, setData } from './operations/change.js';
 import { keepBeside } from './operations/conflict.js';
 import { create, link } from './operations/create.js';
 import { seenBy, withRealIds } from './operations/real-ids.js';
@@ -202,8 +202,9 @@ export class WormholeTree implements Tree {
     inode: InodeId,
     data: { size: number; mtime: bigint; content: string },
     replaces: readonly OpId[],
+    owner: OwnerChange = {},
   ): Node {
-    const changed = setData(this.begin(), inode, data, replaces);
+    const changed = setData(this.begin(), inode, data, replaces, owner);
     this.commitWrites(changed.writes);
     return this.nodeAfter(changed.inode);
   }

@@ -206,6 +206,31 @@ test('a file that is held open and written is published now and then', async () 
   await rig.close();
 });
 
+test('mode and owner that are set while a file is written go along with its content', async () => {
+  const rig = await new Rig(join(folder, 'owner')).open();
+  const { stat, handle } = await rig.fs.create(ROOT, 'copied', 0o600, WRITE, CALLER);
+  await rig.fs.write(handle, 0, Buffer.from('text'));
+  const before = rig.tree.counts().pendingOperations;
+  await rig.fs.setStat(stat.inode, { mode: 0o4755, uid: 7 }, handle);
+  assert.equal(rig.tree.counts().pendingOperations, before, 'no operation of their own');
+  const shown = await rig.stat('copied');
+  assert.deepEqual([shown.mode & 0o7777, shown.uid], [0o4755, 7]);
+  await rig.fs.write(handle, 4, Buffer.from(' more'), { killSuidgid: true });
+  await rig.fs.flush(handle);
+  const node = rig.tree.lookup(ROOT, 'copied');
+  assert.deepEqual([node?.mode, node?.uid, node?.size], [0o755, 7, 9]);
+  // A second round over content that is published: the mode is a register of its own now.
+  await rig.fs.write(handle, 0, Buffer.from('TEXT'));
+  await rig.fs.setStat(stat.inode, { mode: 0o640 }, handle);
+  await rig.fs.fsync(handle, false);
+  assert.equal(rig.tree.lookup(ROOT, 'copied')?.mode, 0o640, 'fsync waits for nothing');
+  await rig.fs.setStat(stat.inode, { mode: 0o600 }, handle);
+  await rig.fs.unlink(ROOT, 'copied');
+  assert.equal((await rig.fs.stat(stat.inode)).mode & 0o7777, 0o600, 'also without a name');
+  await rig.fs.release(handle);
+  await rig.close();
+});
+
 test('what was closed survives a restart; what was staged and saved is taken up', async () => {
   const rig = await new Rig(join(folder, 'restart')).open();
   await rig.save('closed', 'closed');

@@ -80,6 +80,10 @@ export class StagedContent implements OpenContent {
     return this.small?.size ?? this.large?.publishBytes ?? 0;
   }
 
+  get publishesAtOnce(): boolean {
+    return this.small !== undefined && this.starting === undefined && this.publishing === undefined;
+  }
+
   read(offset: number, length: number, signal?: AbortSignal): Answer<Uint8Array> {
     return (this.small ?? this.large ?? this.base).read(offset, length, signal);
   }

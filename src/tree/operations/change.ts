@@ -11,10 +11,13 @@ import {
 import { attributesOf, isLoser, loserOf, materialising } from './conflict.js';
 import { removal, rowOf, type View, versionsOf } from './view.js';
 
-export interface AttributeChange {
+export interface OwnerChange {
   mode?: number;
   uid?: number;
   gid?: number;
+}
+
+export interface AttributeChange extends OwnerChange {
   mtime?: bigint | null;
   xattrs?: { [name: string]: Uint8Array };
 }
@@ -22,6 +25,7 @@ export interface AttributeChange {
 /**
  * Publishes a file's new content. A file that was deleted elsewhere while it was being written comes back.
  * @param replaces the versions that the writer had opened: what it did not see stays beside it
+ * @param owner goes along with the content
  * @throws WormholeError `not-found` | `invalid` for what has no content
  */
 export function setData(
@@ -29,6 +33,7 @@ export function setData(
   id: InodeId,
   data: { size: number; mtime: bigint; content: string },
   replaces: readonly OpId[],
+  owner: OwnerChange = {},
 ): { inode: InodeId; writes: RegisterWrite[] } {
   const node = view.node(id);
   if (node !== undefined && isLoser(node)) {
@@ -36,7 +41,7 @@ export function setData(
     const [discarded, own] = made.writes;
     return {
       inode: made.inode,
-      writes: [discarded, withoutTime({ ...own, d: { ...own.d, ...data } as Data })],
+      writes: [discarded, withAttributes({ ...own, d: { ...own.d, ...data } as Data }, own.a, owner)],
     };
   }
   // What was opened may be shown as another meanwhile: one of two files with equal bytes, or a losing value that
@@ -47,10 +52,13 @@ export function setData(
   if (before === undefined) throw new WormholeError('not-found', 'the file is gone');
   if (before.kind !== 'file') throw new WormholeError('invalid', 'only a file has content');
   const seen = inode === id ? [...replaces] : [...new Set([...replaces, ...versionsOf(row)])];
-  const write: RegisterWrite = { inode, d: { ...before, ...data }, replaces: seen };
   const attributes = attributesOf(row);
-  if (attributes?.mtime !== undefined) write.a = attributes;
-  return { inode, writes: [withoutTime(write), ...othersEnd(view, row, write)] };
+  // A file that was empty until now was just made, and this is the mode that it is made with.
+  const { mode = before.mode, ...others } = owner;
+  const isFirst = before.content === '' && attributes?.mode === undefined;
+  const d: Data = { ...before, ...data, mode: isFirst ? mode : before.mode };
+  const write = withAttributes({ inode, d, replaces: seen }, attributes, isFirst ? others : owner);
+  return { inode, writes: [write, ...othersEnd(view, row, write)] };
 }
 
 /** Files of equal bytes that were shown as this one would come back under a conflict name once it changes. */
@@ -63,10 +71,14 @@ function othersEnd(view: View, row: Row, { d }: RegisterWrite): RegisterWrite[] 
   });
 }
 
-/** A write of content clears the time that utimens had set. */
-function withoutTime(write: RegisterWrite): RegisterWrite {
-  if (write.a?.mtime === undefined) return write;
-  const { mtime: _, ...attributes } = write.a;
+/** A write of content with what changes of the attributes: it clears the time that utimens had set. */
+function withAttributes(
+  write: RegisterWrite,
+  before: Attributes | undefined,
+  owner: OwnerChange,
+): RegisterWrite {
+  if (before?.mtime === undefined && Object.keys(owner).length === 0) return write;
+  const { mtime: _, ...attributes } = merged(before ?? {}, owner);
   return { ...write, a: attributes };
 }
 
