@@ -8,9 +8,10 @@ import { creates } from './scenarios/creates.js';
 import { largeRead } from './scenarios/large-read.js';
 import { largeTree } from './scenarios/large-tree.js';
 import { latency } from './scenarios/latency.js';
+import { mount } from './scenarios/mount.js';
 import { treeCopy } from './scenarios/tree-copy.js';
 
-const SCENARIOS: Scenario[] = [latency, creates, treeCopy, largeRead, content, largeTree];
+const SCENARIOS: Scenario[] = [latency, creates, treeCopy, largeRead, content, largeTree, mount];
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !SCENARIOS.some((scenario) => scenario.name === name));

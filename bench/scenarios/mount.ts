@@ -1,0 +1,159 @@
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { must } from '../../test/system/pods.js';
+import { withBindfs } from '../bindfs.js';
+import type { Figures as Workload } from '../decisions/fuse-workload.js';
+import { atLeast, atMost, type Figure, type Scenario } from '../figure.js';
+import { withSshfs } from '../sshfs.js';
+import { withPod } from '../world.js';
+
+const SOURCE = '/usr/include';
+const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));
+const WORKLOAD = fileURLToPath(new URL('../decisions/fuse-workload.js', import.meta.url));
+const FILES = 2_000;
+/** sshfs makes some hundred files a second: its part would be most of the run. */
+const FILES_SSHFS = 500;
+const LISTED = 10_000;
+
+type WorkloadFigure = keyof Workload;
+
+/** What the mount is to reach, and in which direction. */
+const WANTED: Partial<Record<WorkloadFigure, { limit: number; unit: string; atMost?: true }>> = {
+  'create + write 4 KiB + close /s': { limit: 4_000, unit: '/s' },
+  'open + read + close /s': { limit: 20_000, unit: '/s' },
+  'stat /s': { limit: 12_000, unit: '/s' },
+  'rename /s': { limit: 8_000, unit: '/s' },
+  'mkdir /s': { limit: 8_000, unit: '/s' },
+  'unlink /s': { limit: 8_000, unit: '/s' },
+  'write 1 MiB blocks, MB/s': { limit: 400, unit: 'MB/s' },
+  'read cold, MB/s': { limit: 1_000, unit: 'MB/s' },
+  'read warm, MB/s': { limit: 3_000, unit: 'MB/s' },
+  'ls -l, ms': { limit: 60, unit: 'ms', atMost: true },
+};
+
+/** Seconds of programs that people run in a folder. */
+type Times = Record<'untar' | 'find' | 'grep' | 'git add' | 'git status' | 'npm ci', number>;
+
+const TIMES_WANTED: Record<keyof Times, number> = {
+  untar: 4,
+  find: 4,
+  grep: 4,
+  'git add': 3,
+  'git status': 3,
+  'npm ci': 2,
+};
+
+export const mount: Scenario = {
+  name: 'mount',
+  run: () =>
+    withPod(async (pod, folder) => {
+      const tar = join(folder, 'tree.tar');
+      await must(undefined, ['tar', 'cf', tar, '-C', SOURCE, '.']);
+      const plain = join(folder, 'plain');
+      mkdirSync(plain);
+      const disk = { workload: await workload(plain, FILES), times: await programs(plain, tar) };
+      const bindfs = await withBindfs(folder, async (path) => ({
+        workload: await workload(path, FILES),
+        untar: await untar(path, tar),
+      }));
+      const sshfs = await withSshfs(folder, (path) => workload(path, FILES_SSHFS));
+      const here = { workload: await workload(pod.path(), FILES), times: await programs(pod.path(), tar) };
+      const peers = [
+        ...('missing' in bindfs ? [bindfs.missing] : [`bindfs untars in ${bindfs.untar.toFixed(1)} s`]),
+        ...('missing' in sshfs ? [sshfs.missing] : []),
+      ];
+      return [
+        ...workloadFigures(here.workload, disk.workload, {
+          bindfs: 'missing' in bindfs ? undefined : bindfs.workload,
+          sshfs: 'missing' in sshfs ? undefined : sshfs,
+        }),
+        ...timeFigures(here.times, disk.times, peers.join('; ')),
+      ];
+    }),
+};
+
+async function workload(path: string, files: number): Promise<Workload> {
+  const args = [path, String(files), String((files * LISTED) / FILES)];
+  const output = await must(undefined, [process.execPath, WORKLOAD, ...args], { timeoutMs: 300_000 });
+  return JSON.parse(output) as Workload;
+}
+
+async function programs(path: string, tar: string): Promise<Times> {
+  const tree = join(path, 'untarred');
+  const untarred = await untar(path, tar);
+  const found = await timed(['find', tree, '-newer', tar, '-size', '+1000k']);
+  const searched = await timed(['grep', '-rl', 'no such word anywhere', tree], 1);
+  const git = ['git', '-C', tree, '-c', 'core.fsmonitor=false'];
+  await must(undefined, [...git, 'init', '-q']);
+  return {
+    untar: untarred,
+    find: found,
+    grep: searched,
+    'git add': await timed([...git, 'add', '-A']),
+    'git status': await timed([...git, 'status', '--short']),
+    'npm ci': await installed(path),
+  };
+}
+
+function untar(path: string, tar: string): Promise<number> {
+  mkdirSync(join(path, 'untarred'));
+  return timed(['tar', 'xf', tar, '-C', join(path, 'untarred')]);
+}
+
+/** This project's dependencies, out of npm's cache where that has them. */
+async function installed(path: string): Promise<number> {
+  const project = join(path, 'project');
+  mkdirSync(project);
+  for (const file of ['package.json', 'package-lock.json']) cpSync(join(PROJECT, file), join(project, file));
+  writeFileSync(
+    join(project, '.npmrc'),
+    'audit=false\nfund=false\nprefer-offline=true\nignore-scripts=true\n',
+  );
+  return timed(['npm', 'ci', '--prefix', project]);
+}
+
+/** @param expected the exit code of a success */
+async function timed(command: readonly string[], expected = 0): Promise<number> {
+  const started = performance.now();
+  const script = `"$@"; test $? = ${expected}`;
+  await must(undefined, ['sh', '-c', script, 'sh', ...command], { timeoutMs: 300_000 });
+  return (performance.now() - started) / 1000;
+}
+
+function workloadFigures(
+  here: Workload,
+  disk: Workload,
+  peers: Record<string, Workload | undefined>,
+): Figure[] {
+  return (Object.keys(WANTED) as WorkloadFigure[]).map((name) => {
+    const { limit, unit, atMost: isMost } = WANTED[name] ?? { limit: 0, unit: '' };
+    const [value, plain] = [here[name], disk[name]];
+    const others = Object.entries(peers).map(
+      ([peer, figures]) => `${peer} ${Math.round(figures?.[name] ?? 0)}`,
+    );
+    return {
+      name: name.replace(/,? (\/s|MB\/s|ms)$/, ''),
+      value,
+      unit,
+      target: isMost ? atMost(limit, value, unit) : atLeast(limit, value, unit),
+      beside: { name: 'plain disk', value: plain, ratio: value / plain },
+      note: others.join(', '),
+    };
+  });
+}
+
+function timeFigures(here: Times, disk: Times, note: string): Figure[] {
+  return (Object.keys(TIMES_WANTED) as (keyof Times)[]).map((name) => {
+    const ratio = here[name] / disk[name];
+    const most = TIMES_WANTED[name];
+    return {
+      name,
+      value: here[name],
+      unit: 's',
+      target: { text: `<= ${most}x of plain disk`, met: ratio <= most },
+      beside: { name: 'plain disk', value: disk[name], ratio },
+      ...(name === 'untar' ? { note } : {}),
+    };
+  });
+}
