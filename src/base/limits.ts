@@ -53,6 +53,9 @@ export const LIMITS = {
   publishIntervalMsMax: 60_000,
   /** Pause before a failed publication is tried again. */
   publishRetryMs: 2_000,
+  /** The daemon's log; what is older is in up to `oldLogs` files beside it. */
+  logBytesMax: 8 * 1024 * 1024,
+  oldLogs: 3,
   /** A folder of at least so many entries that loses more than half of them at once: contract D21. */
   massDeletionEntriesMin: 20,
   /** Deletions of one pod with no longer pause between them are at once. */
@@ -163,8 +166,6 @@ export const LIMITS = {
   /** Who told another pod that it keeps a chunk does so for this long at least; in all so many. */
   keptLeaseMs: 10 * 60 * 1000,
   keptLeasesMax: 262_144,
-  /** The daemon's log, looked at when the daemon starts. */
-  daemonLogBytesMax: 16 * 1024 * 1024,
   /** Small chunks and cache order go to the database this often. */
   contentUpkeepMs: 1_000,
   /** One record of a log in the store; the most that is read or written in one piece. */

@@ -7,12 +7,15 @@ import HistoryCommand from './commands/history.js';
 import Inspect from './commands/inspect.js';
 import Invite from './commands/invite.js';
 import Join from './commands/join.js';
+import Logs from './commands/logs.js';
 import List from './commands/ls.js';
+import Metrics from './commands/metrics.js';
 import New from './commands/new.js';
 import Pin from './commands/pin.js';
 import Pods from './commands/pods.js';
 import Resolve from './commands/resolve.js';
 import Restore from './commands/restore.js';
+import { ServiceInstall, ServiceRemove } from './commands/service.js';
 import StatusCommand from './commands/status.js';
 import Sync from './commands/sync.js';
 import Trash from './commands/trash.js';
@@ -42,4 +45,8 @@ export const COMMANDS = {
   unpin: Unpin,
   evict: Evict,
   fsck: Fsck,
+  logs: Logs,
+  metrics: Metrics,
+  'service:install': ServiceInstall,
+  'service:remove': ServiceRemove,
 };

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { type ErrorCode, errorFrom, LIMITS, WormholeError } from '../base/index.js';
+import { type ErrorCode, errorFrom, WormholeError } from '../base/index.js';
 import type { PodPaths } from '../daemon/home.js';
 import { type DaemonOrder, type DaemonReady, READY_DESCRIPTOR } from '../daemon/order.js';
 
@@ -27,7 +27,7 @@ export async function launchDaemon(
   foreground = false,
 ): Promise<DaemonReady> {
   mkdirSync(paths.folder, { recursive: true, mode: 0o700 });
-  const log = foreground ? undefined : openLog(paths.log);
+  const log = foreground ? undefined : openSync(paths.log, 'a', 0o600);
   const child = spawn(process.execPath, [FIRST_HEAP_LIMIT, DAEMON], {
     detached: !foreground,
     // Never a folder of the mount: the daemon would wait for itself.
@@ -74,11 +74,4 @@ function firstWord(pipe: Readable, paths: PodPaths): Promise<DaemonReady> {
         reject(new WormholeError('internal', `the daemon ended before it served: see ${paths.log}.`));
     });
   });
-}
-
-/** A log that has grown large is put aside at the start, over the one before it. */
-function openLog(path: string): number {
-  const bytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-  if (bytes > LIMITS.daemonLogBytesMax) renameSync(path, `${path}.1`);
-  return openSync(path, 'a', 0o600);
 }

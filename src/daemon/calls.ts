@@ -6,6 +6,7 @@ import { conflictsOf, resolveConflict } from './conflicts.js';
 import type { FileState, Fsck, Inspection, Listed, Pinned, PodDetails, SyncResult } from './control.js';
 import type { ControlHandlers } from './control-server.js';
 import { historyOf, trashOf } from './history.js';
+import { metricsOf } from './metrics.js';
 import type { Pod } from './pod.js';
 import { restore, undoMassDeletion } from './restore.js';
 import { podStatuses, statusOf } from './status.js';
@@ -39,6 +40,7 @@ export function controlHandlers(pod: Pod): ControlHandlers {
     fsck: ({ readData }, context) => fsck(pod, readData, context),
     conflicts: ({ names }, { signal }) => conflictsOf(pod, names, signal),
     resolve: ({ path, keep }) => resolveConflict(pod, path, keep),
+    metrics: () => metricsOf(pod),
     stop: () => {
       // The answer goes out first.
       setImmediate(() => pod.stop('wh down'));

@@ -218,6 +218,15 @@ export interface Fsck {
   bytesRead: number;
 }
 
+/** A figure of the daemon, as Prometheus knows it. */
+export interface Metric {
+  name: string;
+  type: 'gauge' | 'counter';
+  /** One sentence. */
+  help: string;
+  samples: { labels: Record<string, string>; value: number }[];
+}
+
 /** Every call of the control socket: its arguments and its result. */
 export interface ControlCalls {
   status: { arguments: Record<string, never>; result: Status };
@@ -244,6 +253,7 @@ export interface ControlCalls {
   conflicts: { arguments: { names: boolean }; result: { conflicts: ConflictReport[]; names: NameReport[] } };
   /** `keep`: `mine`, `theirs`, `both`, or the id of a version (its beginning is enough). */
   resolve: { arguments: { path: string; keep: string }; result: { path: string; kept: string[] } };
+  metrics: { arguments: Record<string, never>; result: Metric[] };
   /** Answered at once; the daemon is down when its process is gone. */
   stop: { arguments: Record<string, never>; result: { pid: number } };
 }

@@ -58,6 +58,11 @@ export function podPaths(folder: string): PodPaths {
   };
 }
 
+/** The file of the log `age` rotations ago. */
+export function oldLog(path: string, age: number): string {
+  return `${path}.${age}`;
+}
+
 /** Names become folders and parts of file names. @throws WormholeError `usage` */
 export function checkName(name: string, whose: 'network' | 'pod'): string {
   if (isPodName(name)) return name;

@@ -1,5 +1,6 @@
 import { createWriteStream, readFileSync, type WriteStream } from 'node:fs';
 import { makeLog, messageOf, plainError } from '../base/index.js';
+import { LogFile } from './log-file.js';
 import { type DaemonOrder, type DaemonReady, READY_DESCRIPTOR } from './order.js';
 import { establish } from './origin.js';
 import { type RunningPod, startPod } from './pod.js';
@@ -7,8 +8,12 @@ import { type RunningPod, startPod } from './pod.js';
 // The process of one pod. `wh` gives it its order on standard input (an invite's code is nobody else's business,
 // and arguments can be read by everyone) and reads one line from it: that the pod serves, or why it cannot.
 
+let logFile: LogFile | undefined;
 const log = makeLog(
-  (line) => process.stdout.write(line),
+  (line) => {
+    process.stdout.write(line);
+    logFile?.written(line.length);
+  },
   process.env['WH_LOG'] === 'debug' ? 'debug' : 'info',
 );
 const report = openReport();
@@ -46,6 +51,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal
 try {
   const order = JSON.parse(readFileSync(0, 'utf8')) as DaemonOrder;
   const paths = await establish(order, log);
+  logFile = new LogFile(paths.log);
   pod = await startPod(paths, log, stopAndExit);
   const ready: DaemonReady = pod.ready;
   log.info('serving', { ...ready });

@@ -1,4 +1,5 @@
 import { constants, setPriority } from 'node:os';
+import { join } from 'node:path';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import {
   Emitter,
@@ -11,7 +12,8 @@ import {
   systemRandom,
   WormholeError,
 } from '../../base/index.js';
-import { type Database, openDatabase } from '../../store/index.js';
+import { openDatabase } from '../../store/index.js';
+import { openHistoryLog } from '../history/history-log.js';
 import { makeIndexer } from '../index/indexer.js';
 import type { Operation } from '../schema.js';
 import { makeActor } from './actor.js';
@@ -26,7 +28,8 @@ const IDLE_MS = 1_000;
 /** The document's thread: takes messages in order, one piece of work at a time. */
 class EngineThread {
   private readonly engine: Engine;
-  private readonly database: Database;
+  /** What this thread has open, in the order in which it is closed. */
+  private readonly stores: readonly { close(): Promise<void> }[];
   private readonly out: Outbox;
   private readonly log: Log;
   /** Operations that cannot go in yet: a joiner's document is empty, or the disk is full. */
@@ -35,9 +38,15 @@ class EngineThread {
   private idle: NodeJS.Timeout | undefined;
   private shown: EngineEvents['state']['state'] = 'loading';
 
-  constructor(engine: Engine, database: Database, port: MessagePort, out: Outbox, log: Log) {
+  constructor(
+    engine: Engine,
+    stores: readonly { close(): Promise<void> }[],
+    port: MessagePort,
+    out: Outbox,
+    log: Log,
+  ) {
     this.engine = engine;
-    this.database = database;
+    this.stores = stores;
     this.out = out;
     this.log = log;
     port.on('message', (message: ToThread) => this.take(message));
@@ -125,7 +134,7 @@ class EngineThread {
     } catch (error) {
       if (!isFull(error)) throw error;
     }
-    await this.database.close();
+    for (const store of this.stores) await store.close();
     this.out.flush();
     process.exit(0);
   }
@@ -212,6 +221,9 @@ async function main(port: MessagePort, out: Outbox, settings: ThreadSettings): P
   const database = openDatabase(settings.database, { flushed: false });
   const events = new Emitter<EngineEvents>();
   forwardEvents(events, out);
+  const history = await openHistoryLog(join(settings.folder, '..', 'history'), log.part('history'), () =>
+    systemClock.monotonicMs(),
+  );
   const engine = await Engine.open({
     folder: settings.folder,
     actor: makeActor(settings.podId, settings.podName, systemRandom),
@@ -219,7 +231,7 @@ async function main(port: MessagePort, out: Outbox, settings: ThreadSettings): P
     founder: settings.founder,
     anew: settings.anew,
     database,
-    makeIndexer,
+    makeIndexer: (indexDatabase, reader, clock) => makeIndexer(indexDatabase, reader, clock, history),
     events,
     clock: systemClock,
     log,
@@ -229,7 +241,7 @@ async function main(port: MessagePort, out: Outbox, settings: ThreadSettings): P
   out.send({ kind: 'ready', ready });
   // By itself: whoever waited for it begins to listen before anything else is said.
   out.flush();
-  new EngineThread(engine, database, port, out, log);
+  new EngineThread(engine, [history, database], port, out, log);
 }
 
 if (parentPort !== null) {

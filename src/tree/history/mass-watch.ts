@@ -1,6 +1,6 @@
-import { LIMITS } from '../../base/index.js';
-import type { Database } from '../../store/index.js';
+import { LIMITS, WormholeError } from '../../base/index.js';
 import type { InodeId, OpId } from '../schema.js';
+import type { Put } from './history-log.js';
 import { type DeletedEntry, encodeMass, type MassDeletion, massKey } from './records.js';
 import { MASS_TABLE } from './tables.js';
 
@@ -44,14 +44,15 @@ interface Loss {
  * was deleted since the last count, so a deletion of any size is counted in time that is proportional to it.
  */
 export class MassWatch {
-  private readonly database: Database;
+  private readonly put: (puts: readonly Put[]) => void;
   private readonly left: (folder: InodeId, limit: number) => number;
   private readonly runs = new Map<string, Run>();
   private last = 0;
 
-  /** @param left entries of a folder that are there still, counted up to a limit */
-  constructor(database: Database, left: (folder: InodeId, limit: number) => number) {
-    this.database = database;
+  /** @param put writes at once
+   *  @param left entries of a folder that are there still, counted up to a limit */
+  constructor(put: (puts: readonly Put[]) => void, left: (folder: InodeId, limit: number) => number) {
+    this.put = put;
     this.left = left;
   }
 
@@ -90,8 +91,8 @@ export class MassWatch {
 
   private settleRun(run: Run): void {
     for (const inode of run.changed) this.lookAt(run, inode, true);
-    if (run.isMass && run.changed.size > 0) this.write(run);
-    run.changed.clear();
+    const isDue = run.isMass && run.changed.size > 0;
+    if (!isDue || this.write(run)) run.changed.clear();
   }
 
   private lookAt(run: Run, inode: InodeId, thorough: boolean): void {
@@ -108,17 +109,22 @@ export class MassWatch {
     if (isMass) loss.left = left;
   }
 
-  private write(run: Run): void {
-    run.written = run.deleted;
+  /** @returns false when the disk is full: later perhaps */
+  private write(run: Run): boolean {
     const folders = [...run.folders]
       .flatMap(([inode, { deleted, left }]) => (left === undefined ? [] : [{ inode, deleted, left }]))
       .sort((a, b) => b.deleted - a.deleted)
       .slice(0, NAMED_FOLDERS);
     const { number, pod, by, from, to, deleted } = run;
     const mass: MassDeletion = { run: number, pod, by, from, to, deleted, folders };
-    this.database.writeNow((batch) => {
-      batch.table(MASS_TABLE).put(massKey(mass), encodeMass(run.lastMs, mass));
-    });
+    try {
+      this.put([{ table: MASS_TABLE, key: massKey(mass), value: encodeMass(run.lastMs, mass) }]);
+    } catch (error) {
+      if (error instanceof WormholeError && error.code === 'full') return false;
+      throw error;
+    }
+    run.written = deleted;
+    return true;
   }
 }
 

@@ -4,6 +4,7 @@ import type { Batch, Database } from '../../store/index.js';
 import { contentKey } from '../resolver/registers.js';
 import type { Row } from '../resolver/tables.js';
 import type { Data, InodeId, OpId } from '../schema.js';
+import type { HistoryLog, Put } from './history-log.js';
 import { MassWatch } from './mass-watch.js';
 import type { Passed } from './passed.js';
 import {
@@ -27,10 +28,18 @@ export interface Observed {
 /** What a batch of changes leaves to history. */
 export interface Notes {
   uptimeMs: number;
-  past: PastVersion[];
-  deleted: DeletedEntry[];
-  /** Those of them that were visible here. */
+  puts: Put[];
+  /** Entries that were visible here and are deleted. */
   lost: DeletedEntry[];
+}
+
+export interface RecorderParts {
+  database: Database;
+  /** What is noted, once more, for when the database is thrown away; undefined: it is then forgotten. */
+  log: HistoryLog | undefined;
+  monotonicMs: () => number;
+  /** Entries of a folder that are there still, counted up to a limit. */
+  left: (folder: InodeId, limit: number) => number;
 }
 
 const CLOCK_KEY = 'uptime';
@@ -44,29 +53,24 @@ const AGING = [PAST_TABLE, DELETED_TABLE, MASS_TABLE];
  * no clock that somebody can set makes history shorter.
  */
 export class HistoryRecorder {
-  private readonly monotonicMs: () => number;
+  private readonly parts: RecorderParts;
   private readonly openedMs: number;
   private readonly earlierMs: number;
   private readonly runs: MassWatch;
-  private readonly database: Database;
 
-  /** @param left entries of a folder that are there still, counted up to a limit */
-  constructor(
-    database: Database,
-    monotonicMs: () => number,
-    left: (folder: InodeId, limit: number) => number,
-  ) {
-    this.database = database;
-    this.monotonicMs = monotonicMs;
-    this.openedMs = monotonicMs();
+  constructor(parts: RecorderParts) {
+    const { database, left } = parts;
+    this.parts = parts;
+    this.openedMs = parts.monotonicMs();
+    if (database.table(STATE_TABLE).get(CLOCK_KEY) === undefined) this.restore();
     const row = database.table(STATE_TABLE).get(CLOCK_KEY);
     this.earlierMs = row === undefined ? 0 : (decodeCbor(row) as number);
-    this.runs = new MassWatch(database, left);
+    this.runs = new MassWatch((puts) => this.putNow(puts), left);
   }
 
   /** How long this store has been open in all, in milliseconds. */
   uptimeMs(): number {
-    return Math.floor(this.earlierMs + this.monotonicMs() - this.openedMs);
+    return Math.floor(this.earlierMs + this.parts.monotonicMs() - this.openedMs);
   }
 
   /** Decides what there is to note; changes nothing.
@@ -86,24 +90,33 @@ export class HistoryRecorder {
     const gone = observed.filter((change) => isDeletion(change) && !isMoved(change, saved));
     if (past.length === 0 && gone.length === 0) return undefined;
     const uptimeMs = this.uptimeMs();
-    const notes: Notes = { uptimeMs, past: [], deleted: [], lost: [] };
-    for (const version of past) notes.past.push({ ...version, at: wallMs(version.inode) });
+    const notes: Notes = { uptimeMs, puts: [], lost: [] };
+    for (const version of past) {
+      const value = encodePast(uptimeMs, { ...version, at: wallMs(version.inode) });
+      notes.puts.push({ table: PAST_TABLE, key: pastKey(version), value });
+    }
     for (const change of gone) {
       const entry = this.deletion(change, uptimeMs, wallMs(change.inode));
       if (entry === undefined) continue;
-      notes.deleted.push(entry);
+      notes.puts.push({
+        table: DELETED_TABLE,
+        key: deletedKey(entry),
+        value: encodeDeleted(uptimeMs, entry),
+      });
       if (change.before !== undefined) notes.lost.push(entry);
     }
+    notes.puts.push(clockPut(uptimeMs));
     return notes;
   }
 
+  /** Before the batch: what the index forgets in it is noted durably. @throws WormholeError `full` */
+  keep({ uptimeMs, puts }: Notes): void {
+    this.parts.log?.append(uptimeMs, puts);
+  }
+
   /** Writes notes in the batch that makes them true. */
-  write(batch: Batch, { uptimeMs, past, deleted }: Notes): void {
-    const pastTable = batch.table(PAST_TABLE);
-    for (const version of past) pastTable.put(pastKey(version), encodePast(uptimeMs, version));
-    const deletedTable = batch.table(DELETED_TABLE);
-    for (const entry of deleted) deletedTable.put(deletedKey(entry), encodeDeleted(uptimeMs, entry));
-    batch.table(STATE_TABLE).put(CLOCK_KEY, encodeCbor(uptimeMs));
+  write(batch: Batch, { puts }: Notes): void {
+    for (const { table, key, value } of puts) batch.table(table).put(key, value);
   }
 
   /** The batch was written: looks whether too much goes at once. */
@@ -114,6 +127,7 @@ export class HistoryRecorder {
   /** Nothing happens for a while. */
   idle(): void {
     this.runs.settle();
+    this.parts.log?.sync();
   }
 
   /** Forgets what was noted more than `periodMs` of uptime ago, a little at a time. */
@@ -122,7 +136,9 @@ export class HistoryRecorder {
     for (const table of AGING) {
       for (let after: string | undefined; ; ) {
         const page = [
-          ...this.database.table(table).range({ limit: FORGET_PAGE, ...(after && { start: `${after}\0` }) }),
+          ...this.parts.database
+            .table(table)
+            .range({ limit: FORGET_PAGE, ...(after && { start: `${after}\0` }) }),
         ];
         const old = page.filter(({ value }) => now - uptimeOf(value) >= periodMs);
         after = page.at(-1)?.key;
@@ -131,14 +147,31 @@ export class HistoryRecorder {
         await setImmediate();
       }
     }
-    this.database.writeNow((batch) => batch.table(STATE_TABLE).put(CLOCK_KEY, encodeCbor(now)));
+    this.writeNow([clockPut(now)]);
+    await this.parts.log?.forget(now - periodMs);
   }
 
   private remove(name: string, entries: readonly { key: string }[]): void {
     if (entries.length === 0) return;
-    this.database.writeNow((batch) => {
+    this.parts.database.writeNow((batch) => {
       for (const { key } of entries) batch.table(name).remove(key);
     });
+  }
+
+  private putNow(puts: readonly Put[]): void {
+    this.parts.log?.append(this.uptimeMs(), puts);
+    this.writeNow(puts);
+  }
+
+  private writeNow(puts: readonly Put[]): void {
+    this.parts.database.writeNow((batch) => {
+      for (const { table, key, value } of puts) batch.table(table).put(key, value);
+    });
+  }
+
+  /** The database is new: a power cut may have taken the one before. */
+  private restore(): void {
+    for (const { puts } of this.parts.log?.read() ?? []) this.writeNow(puts);
   }
 
   private deletion({ inode, before, now }: Observed, uptimeMs: number, at: number): DeletedEntry | undefined {
@@ -148,6 +181,10 @@ export class HistoryRecorder {
     const by = now.registers.x.at(-1)?.id;
     return { inode, ...seat, kind, by, at, run: this.runs.runOf(by, uptimeMs) };
   }
+}
+
+function clockPut(uptimeMs: number): Put {
+  return { table: STATE_TABLE, key: CLOCK_KEY, value: encodeCbor(uptimeMs) };
 }
 
 /** Contents that the inode had and has no more; files only, and not the nothing that every file begins with. */

@@ -2,6 +2,7 @@ import { type Clock, systemClock, WormholeError } from '../../base/index.js';
 import type { Batch, Database } from '../../store/index.js';
 import type { IndexChange, Indexer, RegisterReader } from '../engine/indexer.js';
 import type { KnownRegisters } from '../engine/known-registers.js';
+import type { HistoryLog } from '../history/history-log.js';
 import { HistoryRecorder, type Observed } from '../history/recorder.js';
 import { resolve } from '../resolver/resolve.js';
 import { type Change, type Context, type Counts, conflictInode, type Row } from '../resolver/tables.js';
@@ -19,8 +20,13 @@ const clearAfterUpdates = 16;
 const clearEntriesPerUpdate = 500;
 
 /** The index of a database, kept equal to the resolver's result for the document that `reader` reads. */
-export function makeIndexer(database: Database, reader: RegisterReader, clock: Clock = systemClock): Indexer {
-  return new DatabaseIndexer(database, reader, clock);
+export function makeIndexer(
+  database: Database,
+  reader: RegisterReader,
+  clock: Clock = systemClock,
+  historyLog?: HistoryLog,
+): Indexer {
+  return new DatabaseIndexer(database, reader, clock, historyLog);
 }
 
 class DatabaseIndexer implements Indexer {
@@ -33,7 +39,7 @@ class DatabaseIndexer implements Indexer {
   private updates = 0;
   private readonly history: HistoryRecorder;
 
-  constructor(database: Database, reader: RegisterReader, clock: Clock) {
+  constructor(database: Database, reader: RegisterReader, clock: Clock, historyLog: HistoryLog | undefined) {
     this.database = database;
     this.reader = reader;
     this.meta = readMeta(database);
@@ -42,7 +48,8 @@ class DatabaseIndexer implements Indexer {
     // A rebuild may have left something behind: half of the new tables, or the old ones.
     this.old = new DatabaseTables(database, otherGeneration(this.meta));
     const left = (folder: InodeId, limit: number) => this.countEntries(folder, limit);
-    this.history = new HistoryRecorder(database, () => clock.monotonicMs(), left);
+    const monotonicMs = () => clock.monotonicMs();
+    this.history = new HistoryRecorder({ database, log: historyLog, monotonicMs, left });
   }
 
   stamp(): { heads: Heads; seq: number } {
@@ -76,6 +83,7 @@ class DatabaseIndexer implements Indexer {
     const meta: Meta = { ...this.meta, heads, seq, counts: addCounts(this.meta.counts, counts) };
     const wallMs = (inode: InodeId) => Number((timeOf(inode) ?? time) / 1_000_000n);
     const notes = this.history.note(observed, passed, wallMs);
+    if (notes !== undefined) this.history.keep(notes);
     const also = notes && ((batch: Batch) => this.history.write(batch, notes));
     this.tables.write(layer.heldRows(), layer.heldNames(), meta, also);
     this.meta = meta;

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { LIMITS } from '../../../src/base/index.js';
 import { type InodeId, ROOT, type Tree } from '../../../src/tree/index.js';
@@ -225,6 +227,29 @@ test('what history forgets is listed no more; a restart forgets nothing', () =>
     await a.commit();
     assert.deepEqual(past(a, note.id), []);
     assert.deepEqual(a.history.deletedIn(ROOT), []);
+    await a.close();
+  }));
+
+test('what history holds outlives the index, which a power cut takes', () =>
+  withTrees(async (folder, open) => {
+    let a = await open(folder);
+    const note = a.create(ROOT, 'note', file('cold'), {});
+    const photos = makeFolder(a, 'photos', 30);
+    await a.commit();
+    a.setData(note.id, content('new'), note.versions);
+    for (let n = 0; n < 20; n++) a.unlink(photos, `f${n}`);
+    await a.commit();
+    await waitFor(() => a.history.massDeletions().length === 1);
+    const before = [a.history.versions(note.id), a.history.deletedIn(photos), a.history.massDeletions()];
+    await a.close();
+    await rm(join(folder, 'index'), { recursive: true });
+    a = await open(folder);
+    await a.commit();
+    assert.deepEqual(lines(a).length, 12);
+    assert.deepEqual(
+      [a.history.versions(note.id), a.history.deletedIn(photos), a.history.massDeletions()],
+      before,
+    );
     await a.close();
   }));
 
