@@ -41,13 +41,33 @@ export class User {
     this.record = record;
   }
 
-  /** One operation. What POSIX forbids is refused with its code, anything else is a fault.
-   *  @returns what it was */
+  /** One operation. @returns what it was */
   act(): string {
     const verb = this.numbers.weighted(VERBS);
     const places = this.places();
+    return this.attempt(verb, () => this.do(verb, places));
+  }
+
+  /** Names of the folders at the top. */
+  folders(): string[] {
+    const places = this.children(ROOT);
+    return places
+      .filter(({ kind, inode }) => kind === 'directory' && inode !== LOST_FOUND)
+      .map(({ name }) => name);
+  }
+
+  /** Moves one of them into another. @returns what it was */
+  moveInto(name: string, into: string): string {
+    const places = this.children(ROOT);
+    const [from, to] = [name, into].map((wanted) => places.find((place) => place.name === wanted));
+    if (from === undefined || to === undefined) return 'move nothing';
+    return this.attempt('move', () => this.move(from, to.inode, name, {}));
+  }
+
+  /** What POSIX forbids is refused with its code, anything else is a fault. */
+  private attempt(verb: string, act: () => string): string {
     try {
-      return `${verb} ${this.do(verb, places)}`;
+      return `${verb} ${act()}`;
     } catch (error) {
       if (error instanceof WormholeError && error.code !== 'internal')
         return `${verb} refused: ${error.code}`;

@@ -19,6 +19,7 @@ const STEPS = {
   commit: 8,
   talk: 14,
   push: 8,
+  circle: 6,
   partition: 4,
   restart: 1,
   crash: 1,
@@ -95,6 +96,7 @@ class World {
     if (what === 'commit') await pod.tree.commit();
     else if (what === 'talk') await this.talkNowAndThen(pod);
     else if (what === 'push') await this.push(pod);
+    else if (what === 'circle') this.circle();
     else if (what === 'partition') this.partition();
     else if (what === 'restart') await this.down(pod, () => pod.restart());
     else if (what === 'crash') await this.down(pod, () => pod.crash());
@@ -175,6 +177,17 @@ class World {
     this.backups.delete(pod);
     await this.down(pod, backup.restore);
     backup.lost();
+  }
+
+  /** Some pods each move a folder into one that another of them moves: a cycle, where they do not know of each other. */
+  private circle(): void {
+    const users = this.numbers.shuffled(this.users).slice(0, 2 + this.numbers.below(2));
+    const folders = this.numbers.shuffled(users[0]?.folders() ?? []);
+    if (folders.length < users.length) return;
+    for (const [at, user] of users.entries()) {
+      const what = user.moveInto(folders[at] ?? '', folders[(at + 1) % users.length] ?? '');
+      this.story.push(`${user.pod.name}: ${what}`);
+    }
   }
 
   /** All of these talk until nobody has anything to say. */
