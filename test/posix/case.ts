@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { SystemCalls } from './system-calls.js';
 
 /** What a case needs beside the folder; a run without it is skipped with that reason. */
 export type Need = 'root' | 'python3';
@@ -11,11 +12,11 @@ export interface PosixCase {
   name: string;
   needs?: Need[];
   /** @param folder empty, absolute, of this case alone; the file system below it is served by another process */
-  run(folder: string): Promise<void> | void;
+  run(folder: string, system: SystemCalls): Promise<void> | void;
 }
 
 /** The system's own before wrappers that choose a version and take their time. */
-const environment = { ...process.env, PATH: `/usr/bin:${process.env['PATH'] ?? ''}` };
+export const environment = { ...process.env, PATH: `/usr/bin:${process.env['PATH'] ?? ''}` };
 const hasPython = spawnSync('python3', ['--version'], { env: environment }).status === 0;
 
 /** Why a case cannot run here, or undefined when it can. */
@@ -28,11 +29,11 @@ export function missing(posixCase: PosixCase): string | undefined {
 }
 
 /** Runs a case in a folder of its own below `parent`, and removes it. */
-export async function runCase(posixCase: PosixCase, parent: string): Promise<void> {
-  const folder = join(parent, `case-${posixCase.name.replace(/[^a-z0-9]+/gi, '-').slice(0, 60)}`);
+export async function runCase(posixCase: PosixCase, parent: string, system: SystemCalls): Promise<void> {
+  const folder = join(parent, `case-${posixCase.name.replace(/[^a-z0-9]+/gi, '-').slice(0, 100)}`);
   mkdirSync(folder, { mode: 0o755 });
   try {
-    await posixCase.run(folder);
+    await posixCase.run(folder, system);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

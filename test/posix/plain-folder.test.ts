@@ -2,14 +2,21 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
-import { missing, posixCases, runCase } from './index.js';
+import { after, before, test } from 'node:test';
+import { matrixCases, missing, posixCases, runCase, SystemCalls } from './index.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'wormhole-posix-'));
-// Other users must get as far as the cases' own folders.
-chmodSync(folder, 0o755);
-after(() => rmSync(folder, { recursive: true, force: true }));
+let system: SystemCalls;
+before(async () => {
+  // Other users must get as far as the cases' own folders.
+  chmodSync(folder, 0o755);
+  system = await SystemCalls.start();
+});
+after(async () => {
+  await system.close();
+  rmSync(folder, { recursive: true, force: true });
+});
 
-for (const posixCase of posixCases) {
-  test(posixCase.name, { skip: missing(posixCase) ?? false }, () => runCase(posixCase, folder));
+for (const posixCase of [...posixCases, ...matrixCases]) {
+  test(posixCase.name, { skip: missing(posixCase) ?? false }, () => runCase(posixCase, folder, system));
 }

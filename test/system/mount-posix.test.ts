@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { cannotMount, type Served, serve } from '../mount/serve.js';
 import type { ServerOptions } from '../mount/server.js';
-import { missing, posixCases, runCase } from '../posix/index.js';
+import { missing, posixCases, runCase, SystemCalls } from '../posix/index.js';
 
 const variants: { name: string; options: Partial<ServerOptions> }[] = [
   { name: 'answers at once, requests by the pipe', options: { way: 'pipe' } },
@@ -17,15 +17,20 @@ const variants: { name: string; options: Partial<ServerOptions> }[] = [
 for (const { name, options } of variants) {
   describe(name, { skip: cannotMount() ?? false }, () => {
     let served: Served;
+    let system: SystemCalls;
     before(async () => {
+      system = await SystemCalls.start();
       served = await serve(options);
       assert.equal(served.way, options.way ?? 'pipe');
     });
-    after(() => served?.stop());
+    after(async () => {
+      await system?.close();
+      await served?.stop();
+    });
 
     for (const posixCase of posixCases) {
       test(posixCase.name, { skip: missing(posixCase) ?? false }, () =>
-        runCase(posixCase, served.mountPoint),
+        runCase(posixCase, served.mountPoint, system),
       );
     }
 

@@ -38,7 +38,9 @@ export class Workspace {
   private readonly absent = new Set<InodeId>();
   private readonly names = new Map<string, Seat>();
   private readonly virtual = new Set<InodeId>();
-  private readonly folderTimes = new Map<InodeId, bigint>();
+  private readonly folderTimes = new Map<InodeId, { mtime: bigint; setAt: bigint }>();
+  /** When a folder's entries changed last in this batch. */
+  private readonly entryTimes = new Map<InodeId, bigint>();
 
   constructor(tables: Tables, context: Context) {
     this.tables = tables;
@@ -87,9 +89,10 @@ export class Workspace {
     return this.context.timeOf?.(inode) ?? this.context.time;
   }
 
-  /** The folder's times move, but for an utimens in the same batch. */
+  /** A time set by hand holds over what changed in the folder in the same batch, but for what is known to have
+   *  changed later. */
   setFolderTime(folder: InodeId, mtime: bigint): void {
-    this.folderTimes.set(folder, mtime);
+    this.folderTimes.set(folder, { mtime, setAt: this.timeFor(folder) });
   }
 
   /** A name in a folder, and in the folder that shows it now: they may part before it is laid out. */
@@ -116,8 +119,11 @@ export class Workspace {
   private countName(seat: Seat, dentry: Dentry, cause: InodeId, by: 1 | -1): void {
     const time = this.timeFor(cause);
     const folder = this.edit(seat.parent);
-    folder.mtime = time;
-    folder.ctime = time;
+    if (time >= (this.entryTimes.get(seat.parent) ?? time)) {
+      this.entryTimes.set(seat.parent, time);
+      folder.mtime = time;
+      folder.ctime = time;
+    }
     if (dentry.kind === 'directory') folder.subfolders += by;
     this.names.set(`${seat.parent}\0${seat.name}`, seat);
     if (dentry.inode.includes('~')) this.virtual.add(dentry.inode);
@@ -132,7 +138,9 @@ export class Workspace {
   finish(): Effects {
     const inodes: InodeId[] = [];
     const counts: Counts = { files: 0, directories: 0, bytes: 0, conflicts: 0, ignored: 0 };
-    for (const [folder, mtime] of this.folderTimes) this.edit(folder).mtime = mtime;
+    for (const [folder, { mtime, setAt }] of this.folderTimes) {
+      if (setAt >= (this.entryTimes.get(folder) ?? setAt)) this.edit(folder).mtime = mtime;
+    }
     for (const [inode, slot] of this.slots) {
       if (!slot.edited) continue;
       const { before, now } = slot;

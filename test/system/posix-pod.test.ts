@@ -1,0 +1,63 @@
+/** The cases of a local folder, and random operations beside one, on the mount of a real pod with its real store. */
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { compareFolders, matrixCases, missing, posixCases, runCase, SystemCalls } from '../posix/index.js';
+import { makeNetwork, namespacesMissing, type TestNetwork } from './namespaces.js';
+import { TestPod } from './pods.js';
+
+const absent = namespacesMissing();
+if (absent !== undefined) console.log(`skipped: ${absent}`);
+const skip = absent ?? false;
+
+/** `SEED=n` runs one seed again, `SEEDS=n` so many others, `STEPS=n` longer ones. */
+const RUNS = Number(process.env['SEEDS'] ?? 100);
+const STEPS = Number(process.env['STEPS'] ?? 200);
+const given = process.env['SEED'];
+const firstSeed = given === undefined ? Date.now() % 1_000_000_000 : Number(given);
+const seeds = Array.from({ length: given === undefined ? RUNS : 1 }, (_, index) => firstSeed + index);
+
+describe('a pod alone', { skip }, () => {
+  let folder: string;
+  let lan: TestNetwork;
+  let pod: TestPod;
+  let system: SystemCalls;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'wormhole-posix-'));
+    chmodSync(folder, 0o755);
+    lan = makeNetwork(1);
+    pod = new TestPod(lan.hosts[0], 'alpha', folder);
+    await pod.create('posix');
+    mkdirSync(join(folder, 'plain'));
+    system = await SystemCalls.start();
+  });
+
+  after(async () => {
+    await system?.close();
+    await pod?.wh('down');
+    await lan?.remove();
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+  });
+
+  for (const posixCase of [...posixCases, ...matrixCases]) {
+    test(posixCase.name, { skip: missing(posixCase) ?? false }, () => runCase(posixCase, pod.mount, system));
+  }
+
+  test('random operations do what they do in a plain folder', () => {
+    console.log(`seeds ${seeds[0]} to ${seeds.at(-1)} (again with SEED=n)`);
+    for (const seed of seeds) {
+      const [plain, mounted] = [join(folder, 'plain', 'random'), pod.path('random')];
+      mkdirSync(plain);
+      mkdirSync(mounted);
+      try {
+        compareFolders(system, seed, STEPS, plain, mounted);
+      } finally {
+        rmSync(plain, { recursive: true });
+        rmSync(mounted, { recursive: true });
+      }
+    }
+  });
+});
