@@ -47,6 +47,8 @@ export const LIMITS = {
   pendingOperationsMax: 200_000,
   /** After close() a power cut loses nothing older than this (contract D2). */
   closeDurableWithinMs: 5_000,
+  /** Remote changes that wait to be told to file watchers; more at once are a bulk that nobody is told of. */
+  watchedChangesMax: 4_096,
   /** A file that is held open and written is published this often. */
   publishIntervalMs: 5_000,
   /** Less often where that takes long, but at least so. */

@@ -13,7 +13,7 @@ import {
 import { type ContentStore, openContentStore } from '../content/index.js';
 import { openFileSystem, type WormholeFileSystem } from '../fs/index.js';
 import { type Membership, openMembership } from '../membership/index.js';
-import { KernelInvalidator, type Mount, mountFileSystem } from '../mount/index.js';
+import { KernelInvalidator, type Mount, mountFileSystem, Watching } from '../mount/index.js';
 import {
   type Identity,
   type Invites,
@@ -198,10 +198,12 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
   undo.push(() => held.close());
 
   const invalidator = new KernelInvalidator(log.part('mount'));
+  const watching = new Watching(log.part('watching'));
   const fileSystem = openFileSystem({
     tree,
     content,
     invalidator,
+    listener: watching,
     podId: identity.pod,
     storeFolder: paths.store,
     stateOf: (node) => stateOf({ content, placement: held }, node),
@@ -223,6 +225,7 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
     mountPoint: record.mount,
     networkName: record.network,
     invalidator,
+    watching,
     log: log.part('mount'),
   });
   undo.push(() => unmount(mount, log));

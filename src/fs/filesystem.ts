@@ -86,6 +86,27 @@ export interface Invalidator {
   entry(parent: InodeId, name: string): void;
 }
 
+/** Something at a name. */
+interface Named {
+  inode: InodeId;
+  kind: Entry['kind'];
+}
+
+/** One thing that looks different since remote changes landed. */
+export type RemoteChange =
+  /** A name leads to something else; undefined: to nothing. */
+  | { what: 'name'; parent: InodeId; name: string; before: Named | undefined; after: Named | undefined }
+  /** At a name of the inode. */
+  | ({ what: 'content' | 'attributes'; parent: InodeId; name: string } & Named);
+
+/** Who wants to know what remote changes did to what the kernel knows; `mount/` is one, the daemon hands it in. */
+export interface RemoteChangeListener {
+  /** Whether the kernel knows this inode: of others nothing is told. */
+  knows(inode: InodeId): boolean;
+  /** @param pathOf the path of a folder, as `/a/b`; undefined when it is gone */
+  changed(changes: readonly RemoteChange[], pathOf: (folder: InodeId) => string | undefined): void;
+}
+
 /**
  * Inode operations that join tree and content. All throw WormholeError; `mount/` turns it into an errno.
  * An inode that was unlinked lives on while it is open.
@@ -118,6 +139,8 @@ export interface FileSystem {
     newParent: InodeId,
     newName: string,
     flags: { noreplace: boolean; exchange: boolean },
+    /** Ends its waiting, as long as nothing has been renamed. */
+    signal?: AbortSignal,
   ): Answer<void>;
 
   open(inode: InodeId, flags: OpenFlags): Answer<FileHandle>;

@@ -7,6 +7,7 @@ import {
   messageOf,
   type PodId,
   then,
+  unlessAborted,
   WormholeError,
 } from '../base/index.js';
 import type { ContentStore, OpenContent, Recovered } from '../content/index.js';
@@ -22,12 +23,14 @@ import type {
   FileSystem,
   Invalidator,
   OpenFlags,
+  RemoteChangeListener,
   Stat,
   StatChange,
 } from './filesystem.js';
 import { LocalIds } from './local-ids.js';
 import { type MissingFile, MissingFiles } from './missing-files.js';
 import { type OpenFile, OpenFiles } from './open-files.js';
+import { RemoteChanges } from './remote-changes.js';
 import { parseStagingKey } from './staging-key.js';
 import { kindOfMode, statOf, TYPE_MASK, unpackDevice } from './stat.js';
 
@@ -36,6 +39,8 @@ export interface FileSystemOptions {
   content: ContentStore;
   /** Told of remote changes, after the tree shows them. */
   invalidator: Invalidator;
+  /** Told what remote changes did, for file watchers. */
+  listener?: RemoteChangeListener;
   podId: PodId;
   /** A folder of the disk that holds the store, for statfs. */
   storeFolder: string;
@@ -103,7 +108,14 @@ class TreeFileSystem implements WormholeFileSystem {
       retryMs: LIMITS.publishRetryMs,
       moved: (from, to) => this.ids.replaced(this.ids.local(from), to),
     });
-    this.stopListening = this.tree.events.on('changed', (change) => this.remoteChange(change));
+    const { tree, ids } = this;
+    const { listener } = options;
+    const namesMax = LIMITS.watchedChangesMax;
+    const told = listener === undefined ? undefined : new RemoteChanges({ tree, ids, listener, namesMax });
+    this.stopListening = this.tree.events.on('changed', (change) => {
+      this.remoteChange(change);
+      told?.take(change);
+    });
     this.recovering = this.recover().catch((error) =>
       this.options.log.error('staged bytes wait for the next start', { reason: messageOf(error) }),
     );
@@ -188,6 +200,7 @@ class TreeFileSystem implements WormholeFileSystem {
     newParent: InodeId,
     newName: string,
     flags: { noreplace: boolean; exchange: boolean },
+    signal?: AbortSignal,
   ): Answer<void> {
     const [from, to] = [this.treeId(parent), this.treeId(newParent)];
     const source = this.tree.lookup(from, name);
@@ -196,7 +209,9 @@ class TreeFileSystem implements WormholeFileSystem {
     // "Write a temporary file, rename it over": peers must never see the name with content that is still to
     // be published (contract D4).
     const published = target !== undefined && file !== undefined ? this.files.published(file) : undefined;
-    return then(published, () => this.renameNow(from, name, to, newName, flags));
+    const waited =
+      published instanceof Promise && signal !== undefined ? unlessAborted(published, signal) : published;
+    return then(waited, () => this.renameNow(from, name, to, newName, flags));
   }
 
   private renameNow(
@@ -212,6 +227,8 @@ class TreeFileSystem implements WormholeFileSystem {
     const local = source === undefined ? moved.id : this.ids.local(source.id);
     if (replaced !== undefined) this.orphan(replaced);
     if (source === undefined || moved.id === source.id) return;
+    // In the tree the entry of a replaced file stays as it is; for POSIX its folder has changed.
+    if (to !== from) this.changeAttributes(to, { mtime: this.clock.wallNs() });
     if (file !== undefined) this.files.becameTarget(file, moved);
     this.ids.replaced(local, moved.id);
   }
@@ -274,7 +291,8 @@ class TreeFileSystem implements WormholeFileSystem {
     checkSize(size);
     if (file.content.size === size && !file.content.dirty) {
       // POSIX marks the times even when nothing is cut; the content stays as it is.
-      this.changeAttributes(file.inode, { mtime: this.clock.wallNs() });
+      if (file.orphan !== undefined) this.files.touched(file);
+      else this.changeAttributes(file.inode, { mtime: this.clock.wallNs() });
       return;
     }
     return then(file.content.truncate(size), () => this.files.touched(file));
@@ -293,8 +311,7 @@ class TreeFileSystem implements WormholeFileSystem {
     value: Uint8Array,
     flags: { create: boolean; replace: boolean },
   ): void {
-    const node = this.node(inode);
-    this.changeAttributes(node.id, { xattrs: withXattr(node.xattrs, name, value, flags) });
+    this.setXattrs(inode, withXattr(this.node(inode).xattrs, name, value, flags));
   }
 
   /** Told by this pod about itself: it is not listed, so that no copy takes it along. */
@@ -310,8 +327,13 @@ class TreeFileSystem implements WormholeFileSystem {
   }
 
   removexattr(inode: InodeId, name: string): void {
-    const node = this.node(inode);
-    this.changeAttributes(node.id, { xattrs: withoutXattr(node.xattrs, name) });
+    this.setXattrs(inode, withoutXattr(this.node(inode).xattrs, name));
+  }
+
+  private setXattrs(inode: InodeId, xattrs: { [name: string]: Uint8Array }): void {
+    const file = this.fileOf(inode);
+    if (file?.orphan === undefined) this.changeAttributes(this.node(inode).id, { xattrs });
+    else file.orphan = { ...file.orphan, xattrs, ctime: this.clock.wallNs() };
   }
 
   // ---- content

@@ -5,6 +5,7 @@ import * as attributes from './operations/attributes.js';
 import * as directories from './operations/directories.js';
 import * as files from './operations/files.js';
 import * as names from './operations/names.js';
+import { answerRepeated } from './operations/repeated.js';
 import {
   INIT_FLAG,
   OPCODE,
@@ -161,6 +162,7 @@ export class Driver {
   }
 
   private serve(request: Request): void {
+    if (request.pid === this.session.repeating.pid && answerRepeated(this.session, request)) return;
     const operation = OPERATIONS.get(request.opcode);
     if (operation !== undefined) operation(this.session, request);
     else if (request.opcode === OPCODE.init) this.init(request);
@@ -215,13 +217,16 @@ export class Driver {
    */
   private interrupt(unique: number): void {
     const request = this.session.pending.get(unique);
-    if (request === undefined || !INTERRUPTIBLE.has(request.opcode) || this.interrupted.has(unique)) return;
+    if (request === undefined || this.interrupted.has(unique)) return;
+    const changesNothing = INTERRUPTIBLE.has(request.opcode);
+    if (!changesNothing && request.abort === undefined) return;
     this.interrupted.add(unique);
     this.session.background('looking after an interrupted request', async () => {
       while (!request.answered && !(await isMeantToEnd(request.pid)))
         await new Promise((resolve) => setTimeout(resolve, INTERRUPT_CHECK_MS).unref());
       this.interrupted.delete(unique);
-      this.session.failWith(request, 'EINTR');
+      // What changes something says itself whether it still could be given up.
+      if (changesNothing) this.session.failWith(request, 'EINTR');
       request.abort?.();
     });
   }

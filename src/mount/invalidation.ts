@@ -9,6 +9,9 @@ const ENTRIES_MAX = 16_384;
 /** Waits between two looks at an inode whose pages are still being read. */
 const BUSY_RETRY_MS = 10;
 
+/** Whoever waits for the kernel to be told looks this often. */
+const SETTLED_LOOK_MS = 2;
+
 /** Takes notifications to the kernel, on another thread; {@link Device} is one. */
 export interface Notified {
   notify(bytes: Uint8Array): Promise<void>;
@@ -67,6 +70,13 @@ export class KernelInvalidator implements Invalidator {
   /** Notifications that wait. */
   get waiting(): number {
     return this.inodes.size + this.entries.size;
+  }
+
+  /** Resolves when the kernel has been told everything, or after so long. */
+  async settled(timeoutMs: number): Promise<void> {
+    const end = performance.now() + timeoutMs;
+    while ((this.running || this.waiting > 0) && performance.now() < end)
+      await new Promise((resolve) => setTimeout(resolve, SETTLED_LOOK_MS));
   }
 
   private start(): void {

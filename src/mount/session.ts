@@ -16,6 +16,17 @@ import {
   type Timeouts,
 } from './protocol/replies.js';
 import type { RequestBuffer, RequestHeader } from './protocol/requests.js';
+import type { Repeat } from './watching/changes.js';
+
+/** What the helper that repeats remote changes has open; the file system's own handles begin with 1. */
+export const REPEATED_HANDLE = 0;
+
+/** The helper process, and what it is repeating. */
+export interface Repeating {
+  /** -1: there is none. */
+  pid: number;
+  operation: Repeat | undefined;
+}
 
 type ErrnoName = keyof typeof constants.errno;
 
@@ -65,6 +76,7 @@ export class Session {
   readonly log: Log;
   /** Requests whose answer is a promise still. */
   readonly pending = new Map<number, Request>();
+  readonly repeating: Repeating = { pid: -1, operation: undefined };
   /** Set as soon as there is one; nothing is answered before. */
   device: Device | undefined;
   /** Of a read that was answered at once, so that its signal reached nobody: good for the next. */

@@ -41,8 +41,13 @@ export interface Entry {
 }
 
 export interface TreeEvents extends Record<string, unknown> {
-  /** Remote changes have landed in the index: what the kernel must forget. `names`: folder and entry. */
-  changed: { inodes: InodeId[]; names: { parent: InodeId; name: string }[] };
+  /** Remote changes have landed in the index: what the kernel must forget. `names`: folder and entry, with what it
+   *  led to before (null: nothing), where that is known. `contents`: files among the inodes with other bytes. */
+  changed: {
+    inodes: InodeId[];
+    names: { parent: InodeId; name: string; before?: { inode: InodeId; kind: Node['kind'] } | null }[];
+    contents?: InodeId[];
+  };
   /** The index has taken in changes, of this pod or of others, in these inodes; undefined: it was built anew. */
   indexed: { inodes: readonly InodeId[] | undefined };
   /** The document reached these heads, durably (local groups and remote batches alike). */

@@ -26,7 +26,7 @@ import {
   decodeRead,
   decodeWrite,
 } from '../protocol/requests.js';
-import type { Request, Session } from '../session.js';
+import { REPEATED_HANDLE, type Request, type Session } from '../session.js';
 import { callerOf } from './names.js';
 
 const COPY_BYTES_MAX = 2 ** 31;
@@ -209,6 +209,10 @@ export function fsync(session: Session, request: Request): void {
 
 export function release(session: Session, request: Request): void {
   const handle = decodeHandle(request.buffer.view, request.length);
+  if (handle === REPEATED_HANDLE) {
+    session.ok(request);
+    return;
+  }
   const second = session.files.released(handle, session.nodes.get(request.node));
   if (second !== undefined)
     session.background('releasing a handle', async () => session.fileSystem.release(await second));

@@ -102,12 +102,18 @@ function move(session: Session, request: Request, second: boolean): void {
     session.failWith(request, 'EINVAL');
     return;
   }
+  const controller = session.spareController ?? new AbortController();
+  session.spareController = undefined;
   const answer = session.fileSystem.rename(
     session.node(request.node).inode,
     name,
     session.node(newParent).inode,
     newName,
     { noreplace: (flags & RENAME_FLAG.noreplace) !== 0, exchange: (flags & RENAME_FLAG.exchange) !== 0 },
+    controller.signal,
   );
+  if (answer instanceof Promise)
+    request.abort = () => controller.abort(new WormholeError('interrupted', 'the rename was given up'));
+  else session.spareController = controller;
   session.answer(request, answer, () => void session.ok(request));
 }

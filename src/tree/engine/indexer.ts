@@ -1,5 +1,6 @@
 import type { Passed } from '../history/passed.js';
 import type { Heads, InodeId, OpId, Registers } from '../schema.js';
+import type { Node } from '../tree.js';
 import type { KnownRegisters } from './known-registers.js';
 
 /** What the engine lets the indexer read of the document. */
@@ -13,7 +14,10 @@ export interface RegisterReader {
 /** What a batch of changes did to the visible tree. */
 export interface IndexChange {
   inodes: InodeId[];
-  names: { parent: InodeId; name: string }[];
+  /** `before`: what the name led to, null for nothing; left out where that is not known. */
+  names: { parent: InodeId; name: string; before?: { inode: InodeId; kind: Node['kind'] } | null }[];
+  /** Those of the inodes that are files and have another content. */
+  contents?: InodeId[];
 }
 
 /** Keeps the index equal to the resolver's result for the document. Lives in the engine's worker. */

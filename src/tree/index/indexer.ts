@@ -81,6 +81,7 @@ class DatabaseIndexer implements Indexer {
     };
     const { layer, counts, inodes } = this.resolve(this.hot, touched, { time, timeOf, observe }, known);
     const meta: Meta = { ...this.meta, heads, seq, counts: addCounts(this.meta.counts, counts) };
+    const shown = changeOf(layer, inodes, this.hot);
     const wallMs = (inode: InodeId) => Number((timeOf(inode) ?? time) / 1_000_000n);
     const notes = this.history.note(observed, passed, wallMs);
     if (notes !== undefined) this.history.keep(notes);
@@ -90,7 +91,7 @@ class DatabaseIndexer implements Indexer {
     this.hot.adopt(layer);
     if (notes !== undefined) this.history.written(notes);
     this.clearOld();
-    return changeOf(layer, inodes);
+    return shown;
   }
 
   rebuild({ heads, seq, time }: { heads: Heads; seq: number; time: bigint }): void {
@@ -157,13 +158,31 @@ function otherGeneration(meta: Meta): number {
   return meta.generation === 0 ? 1 : 0;
 }
 
-/** Everything that a reader may have kept, and the virtual inodes that have no row of their own. */
-function changeOf(layer: LayeredTables, inodes: readonly InodeId[]): IndexChange {
+/** Everything that a reader may have kept, and the virtual inodes that have no row of their own.
+ *  @param before the index as it was, all of what changes in it hot */
+function changeOf(layer: LayeredTables, inodes: readonly InodeId[], before: HotTables): IndexChange {
   const rows = new Set(inodes);
-  for (const [inode] of layer.heldRows()) rows.add(inode);
+  const contents: InodeId[] = [];
+  for (const [inode, row] of layer.heldRows()) {
+    rows.add(inode);
+    if (hasOtherContent(before.row(inode), row)) contents.push(inode);
+  }
   const names: IndexChange['names'] = [];
-  for (const [parent, name] of layer.heldNames()) names.push({ parent, name });
-  return { inodes: [...rows], names };
+  for (const [parent, name] of layer.heldNames()) {
+    const dentry = before.name(parent, name)?.dentry;
+    names.push({
+      parent,
+      name,
+      before: dentry === undefined ? null : { inode: dentry.inode, kind: dentry.kind },
+    });
+  }
+  return { inodes: [...rows], names, contents };
+}
+
+function hasOtherContent(before: Row | undefined, after: Row | undefined): boolean {
+  const [old, now] = [before?.registers.d.at(-1)?.value, after?.registers.d.at(-1)?.value];
+  if (old?.kind !== 'file' || now?.kind !== 'file') return false;
+  return old.content !== now.content || old.size !== now.size;
 }
 
 function* batches<T>(items: Iterable<T>, size: number): Generator<T[]> {

@@ -101,14 +101,21 @@ export class Overlay {
   echo({ seq, change, remote }: Echo): IndexChange {
     const rebuilt = this.refresh(change);
     this.echoedSeq = Math.max(this.echoedSeq, seq);
-    const different = this.drop(this.takeSettled(seq), seq);
+    const settled = this.takeSettled(seq);
+    const different = this.drop(settled, seq);
     if (remote) this.remoteBatches++;
     if (rebuilt) return this.everything();
     if (!remote) return different;
-    const names = change.names.filter(({ parent }) => parent !== MARKS);
+    const ownNames = new Set(settled.flatMap(({ names }) => names.map(keyOf)));
+    const ownRows = new Set(settled.flatMap(({ rows }) => rows));
+    // What this pod did itself was seen before: of that, what the index had before says nothing.
+    const names = change.names
+      .filter(({ parent }) => parent !== MARKS)
+      .map((seat) => (ownNames.has(keyOf(seat)) ? { parent: seat.parent, name: seat.name } : seat));
     return {
       inodes: [...new Set([...change.inodes, ...different.inodes])],
       names: [...names, ...different.names],
+      contents: (change.contents ?? []).filter((inode) => !ownRows.has(inode)),
     };
   }
 
@@ -203,4 +210,8 @@ export class Overlay {
     const shown = operation.seen < this.echoedSeq;
     return (id) => (isProvisional(id) ? operationOf(id) < operation.seq : shown && isOfPod(this.actor, id));
   }
+}
+
+function keyOf({ parent, name }: Seat): string {
+  return `${parent}\0${name}`;
 }
