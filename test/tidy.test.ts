@@ -38,6 +38,7 @@ const HOME: Record<string, string> = {
   '@oclif/core': 'cli',
   'cbor-x': 'base',
   uqr: 'cli',
+  koffi: 'mount',
 };
 
 interface Import {

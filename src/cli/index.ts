@@ -1,5 +1,6 @@
 /** `wh`: one file a command; asks the daemon, prints. */
 import Conflicts from './commands/conflicts.js';
+import Doctor from './commands/doctor.js';
 import Down from './commands/down.js';
 import Evict from './commands/evict.js';
 import Fsck from './commands/fsck.js';
@@ -49,4 +50,5 @@ export const COMMANDS = {
   metrics: Metrics,
   'service:install': ServiceInstall,
   'service:remove': ServiceRemove,
+  doctor: Doctor,
 };

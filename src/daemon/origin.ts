@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Log, syncDirectory, WormholeError } from '../base/index.js';
 import { createMembership, joinMembership } from '../membership/index.js';
-import { prepareMountPoint, rootMounter } from '../mount/index.js';
+import { prepareMountPoint, systemMounter } from '../mount/index.js';
 import { type Identity, joinNetwork, loadOrCreateIdentity, searchPods } from '../net/index.js';
 import { type Database, openDatabase, openStore } from '../store/index.js';
 import { checkName, type PodPaths, type PodRecord, podPaths, writePodRecord } from './home.js';
@@ -140,6 +140,6 @@ async function defaultMount(network: string): Promise<string> {
 /** A pod whose folder cannot be mounted is better refused before anything is made. */
 async function checkMountPoint(path: string): Promise<void> {
   await prepareMountPoint(path, async (stale) => {
-    await rootMounter.unmount(stale, true);
+    await systemMounter().unmount(stale, true);
   });
 }

@@ -30,6 +30,14 @@ export async function mountsAt(path: string): Promise<MountedAt[]> {
   return mounts.filter((mount) => mount.mountPoint === path);
 }
 
+/** Where the file system with this `major:minor` is mounted now: at its place, or, when a folder above was
+ *  renamed, elsewhere. */
+export async function placeOfDevice(device: string, place: string): Promise<string | undefined> {
+  const mounts = parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8'));
+  const ours = mounts.filter((mount) => mount.device === device).map(({ mountPoint }) => mountPoint);
+  return ours.includes(place) ? place : ours[0];
+}
+
 /** Spaces, tabs, newlines and backslashes are written as `\ooo`, byte by byte. */
 function withoutEscapes(field: string): string {
   return field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));

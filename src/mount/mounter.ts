@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { messageOf, WormholeError } from '../base/index.js';
+import { runProgram } from './program.js';
+import { userMounter } from './user-mounter.js';
 
 /** The seam to the system: root mounts by itself; somebody else needs a helper with more rights. */
 export interface Mounter {
@@ -31,17 +32,17 @@ const OPTIONS = [
   'nodev',
 ].join(',');
 
+/** Root mounts by itself, everybody else by the helper of libfuse. */
+export function systemMounter(): Mounter {
+  return process.geteuid?.() === 0 ? rootMounter : userMounter;
+}
+
 /** Mounts by mount(8), which gets the open device as its descriptor 3. */
 export const rootMounter: Mounter = {
   async mount(mountPoint, source) {
-    if (process.geteuid?.() !== 0)
-      throw new WormholeError(
-        'not-permitted',
-        'only root can mount for now (mounting as an ordinary user is yet to come); run this with sudo',
-      );
     const descriptor = openDevice();
     try {
-      const { code, stderr } = await run(
+      const { code, stderr } = await runProgram(
         'mount',
         ['-i', '-t', 'fuse', '-o', OPTIONS, '--', source, mountPoint],
         descriptor,
@@ -55,7 +56,7 @@ export const rootMounter: Mounter = {
   },
 
   async unmount(mountPoint, lazy) {
-    const { code, stderr } = await run('umount', [...(lazy ? ['-l'] : []), '--', mountPoint]);
+    const { code, stderr } = await runProgram('umount', [...(lazy ? ['-l'] : []), '--', mountPoint]);
     return code === 0 ? undefined : stderr;
   },
 };
@@ -80,33 +81,4 @@ function openDevice(): number {
       { cause },
     );
   }
-}
-
-/** Runs a program outside of any mount, without a shell; `inherited` becomes its descriptor 3. */
-function run(
-  program: string,
-  parameters: string[],
-  inherited: number | 'ignore' = 'ignore',
-): Promise<{ code: number | null; stderr: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, parameters, {
-      cwd: '/',
-      stdio: ['ignore', 'ignore', 'pipe', inherited],
-      env: {
-        ...process.env,
-        PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/bin:/sbin:/bin`,
-        LC_ALL: 'C',
-      },
-    });
-    let stderr = '';
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    child.on('error', (cause) => {
-      reject(
-        new WormholeError('not-supported', `${program} could not be run: ${messageOf(cause)}`, { cause }),
-      );
-    });
-    child.on('close', (code) => resolve({ code, stderr: stderr.trim().replaceAll('\n', ' ') }));
-  });
 }

@@ -4,12 +4,13 @@ import { Device, type Ended, type Way } from './device.js';
 import { Driver, REQUEST_BYTES_MAX } from './driver.js';
 import { KernelInvalidator } from './invalidation.js';
 import { prepareMountPoint } from './mount-point.js';
-import { mountsAt } from './mount-table.js';
-import { type Mounter, rootMounter } from './mounter.js';
+import { mountsAt, placeOfDevice } from './mount-table.js';
+import { type Mounter, systemMounter } from './mounter.js';
 import type { InodeId } from './nodes.js';
 import type { Timeouts } from './protocol/replies.js';
 import { usersOf } from './users.js';
 import { startWatchdog, type Watchdog } from './watchdog.js';
+import type { Watching } from './watching/watching.js';
 
 export interface MountOptions {
   fileSystem: FileSystem;
@@ -22,9 +23,11 @@ export interface MountOptions {
   log: Log;
   /** Made before, because the file system needs it to begin with; by default the mount makes its own. */
   invalidator?: KernelInvalidator;
+  /** Tells file watchers of remote changes; it learns of them from the file system. */
+  watching?: Watching;
   /** Default: 1 s each. */
   timeouts?: Partial<Timeouts>;
-  /** Default: as root. */
+  /** Default: by the rights that this process has. */
   mounter?: Mounter;
   /** How requests are read; default: the quicker one that works. */
   way?: Way;
@@ -60,7 +63,7 @@ const CLOSED_TIMEOUT_MS = 1_000;
  * @throws WormholeError `mount-point` | `no-fuse` | `not-permitted`, each with the cure
  */
 export async function mountFileSystem(options: MountOptions): Promise<Mount> {
-  const mounter = options.mounter ?? rootMounter;
+  const mounter = options.mounter ?? systemMounter();
   const mountPoint = await prepareMountPoint(options.mountPoint, async (stale) => {
     options.log.info('taking away the dead mount of an earlier process', { mountPoint: stale });
     const failure = await mounter.unmount(stale, true);
@@ -85,6 +88,7 @@ class Mounted implements Mount {
   readonly mountPoint: string;
   readonly invalidator: KernelInvalidator;
   readonly closed: Promise<Ended>;
+  private readonly options: MountOptions;
   private readonly mounter: Mounter;
   private readonly log: Log;
   private readonly driver: Driver;
@@ -97,6 +101,7 @@ class Mounted implements Mount {
   private readonly onExit = () => this.watchdog?.alarm();
 
   constructor(options: MountOptions, mounter: Mounter, mountPoint: string, descriptor: number) {
+    this.options = options;
     this.mounter = mounter;
     this.mountPoint = mountPoint;
     this.log = options.log;
@@ -136,14 +141,21 @@ class Mounted implements Mount {
     this.watchdog = startWatchdog(this.mountPoint, mount.device, this.log);
     if (this.way === 'read') process.once('exit', this.onExit);
     this.invalidator.attach(this.driver.session.nodes, this.device);
+    this.watch();
     this.log.info('mounted', { mountPoint: this.mountPoint, way: this.way });
   }
 
   async unmount(options: UnmountOptions = {}): Promise<void> {
     if (this.ended) return;
-    const failure = await this.mounter.unmount(this.mountPoint, options.lazy ?? false);
+    // Its helper must not be in the way.
+    await this.options.watching?.detach();
+    const place = (await this.place()) ?? this.mountPoint;
+    const failure = await this.mounter.unmount(place, options.lazy ?? false);
     // Somebody else may have been quicker.
-    if (failure !== undefined && !this.ended) throw await this.busy(failure);
+    if (failure !== undefined && !this.ended) {
+      this.watch();
+      throw await this.busy(failure);
+    }
     if (options.lazy) this.device.end();
     // A mount namespace that was split off meanwhile (a container's, a service's) may hold a copy that we cannot
     // see. Here the mount is gone, so the connection ends, and the copy with it.
@@ -155,6 +167,17 @@ class Mounted implements Mount {
   async abandon(): Promise<void> {
     await this.mounter.unmount(this.mountPoint, true).catch(() => {});
     this.device.end();
+  }
+
+  private async place(): Promise<string | undefined> {
+    return this.number === undefined ? undefined : placeOfDevice(this.number, this.mountPoint);
+  }
+
+  private watch(): void {
+    const { mountPoint, invalidator, number: device } = this;
+    const { fileSystem, watching } = this.options;
+    if (device === undefined) return;
+    watching?.attach({ session: this.driver.session, fileSystem, invalidator, mountPoint, device });
   }
 
   private async busy(failure: string): Promise<WormholeError> {
@@ -170,10 +193,10 @@ class Mounted implements Mount {
     this.ended = true;
     this.invalidator.detach();
     try {
+      await this.options.watching?.detach();
       // Aborted or failed, the mount may still be there and dead: nobody but us would take it away.
-      const mounts = ended === 'unmounted' ? [] : await mountsAt(this.mountPoint);
-      if (mounts.some((mount) => mount.device === this.number))
-        await this.mounter.unmount(this.mountPoint, true);
+      const place = ended === 'unmounted' ? undefined : await this.place();
+      if (place !== undefined) await this.mounter.unmount(place, true);
     } catch (error) {
       this.log.warn('unmounting failed', { error: messageOf(error) });
     }

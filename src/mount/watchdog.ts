@@ -5,7 +5,8 @@ import { type Log, messageOf } from '../base/index.js';
  * Waits for a word on stdin. `done`: the mount was taken away in order. The end of the input without it: the
  * process that served the mount is dead, so nobody can use it until it is taken away. By then a newer mount may
  * lie at the same place, even with the same device number: one that answers is left alone. (It is asked for its
- * space, because attributes are answered from the kernel's cache for a while even by a dead one.)
+ * space, because attributes are answered from the kernel's cache for a while even by a dead one.) A folder above may
+ * have been renamed since, so the place is the one that the kernel names, whose spaces are written as \`\040\`.
  */
 const SCRIPT = `
 trap '' INT TERM HUP
@@ -13,8 +14,10 @@ IFS= read -r word
 [ "$word" = done ] && exit 0
 while read -r id parent device root point rest; do
   [ "$device" = "$2" ] || continue
-  timeout 1 stat -f -- "$1" >/dev/null 2>&1 && exit 0
-  exec umount -l -- "$1"
+  place=$(printf "$(printf %s "$point" | sed 's/%/%%/g')")
+  timeout 1 stat -f -- "$place" >/dev/null 2>&1 && exit 0
+  [ "$(id -u)" = 0 ] || exec fusermount3 -u -z -- "$place"
+  exec umount -l -- "$place"
 done < /proc/self/mountinfo
 `;
 

@@ -1,6 +1,12 @@
 import { WormholeError } from '../../base/index.js';
-import { NOT_RUNNING } from '../../daemon/control.js';
 import { WormholeCommand } from '../command.js';
+import { stopDaemon } from '../stop-daemon.js';
+
+const SENTENCE = {
+  no: 'was not running',
+  stopped: 'is down',
+  killed: 'did not answer and was killed; nothing that was closed is lost',
+} as const;
 
 export default class Down extends WormholeCommand {
   static override summary = "Stop this machine's daemon and unmount.";
@@ -9,30 +15,12 @@ export default class Down extends WormholeCommand {
   override async run(): Promise<void> {
     const { flags } = await this.parse(Down);
     const pod = this.pod(flags.network);
-    const answer = await this.ask(pod, 'stop', {}).catch((error) => {
-      if (error instanceof WormholeError && error.code === NOT_RUNNING) return undefined;
-      throw error;
-    });
-    if (answer !== undefined) await ended(answer.pid);
-    this.show(flags.json, { stopped: answer !== undefined }, () =>
-      answer === undefined
-        ? `Pod "${pod.record.pod}" was not running.\n`
-        : `Pod "${pod.record.pod}" is down.\n`,
+    const cancelled = new AbortController();
+    const cancel = () => cancelled.abort(new WormholeError('interrupted', 'cancelled.'));
+    process.once('SIGINT', cancel);
+    const how = await stopDaemon(pod.paths, cancelled.signal).finally(() =>
+      process.removeListener('SIGINT', cancel),
     );
-  }
-}
-
-/** Resolves when a process is gone. */
-async function ended(pid: number): Promise<void> {
-  while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 20));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // Somebody else's process is alive too.
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+    this.show(flags.json, { stopped: how !== 'no' }, () => `Pod "${pod.record.pod}" ${SENTENCE[how]}.\n`);
   }
 }

@@ -1,0 +1,75 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { WormholeError } from '../base/index.js';
+import { callDaemon, NOT_RUNNING } from '../daemon/control.js';
+import type { PodPaths } from '../daemon/home.js';
+
+/** A daemon answers at once; one that does not is stopped, or stuck. */
+const ANSWER_TIMEOUT_MS = 10_000;
+/** What it has accepted is flushed within this many times over. */
+const END_TIMEOUT_MS = 60_000;
+const LOOK_MS = 20;
+
+/**
+ * Ends a pod's daemon, if need be without its help: nothing acknowledged is lost by that (contract D2), and its
+ * watchdog takes the mount away.
+ * @returns how it ended: `no`, it was not running
+ */
+export async function stopDaemon(paths: PodPaths, signal: AbortSignal): Promise<'no' | 'stopped' | 'killed'> {
+  const patience = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
+  let pid: number;
+  try {
+    const { pid: answered } = await callDaemon(
+      paths.socket,
+      'stop',
+      {},
+      { signal: AbortSignal.any([signal, patience]) },
+    );
+    pid = answered;
+    if (await hasEnded(pid, END_TIMEOUT_MS)) return 'stopped';
+  } catch (error) {
+    if (error instanceof WormholeError && error.code === NOT_RUNNING) return 'no';
+    if (!patience.aborted || signal.aborted) throw error;
+    pid = holderOf(paths);
+  }
+  kill(pid);
+  await hasEnded(pid, END_TIMEOUT_MS);
+  return 'killed';
+}
+
+/** The process that holds the store. @throws WormholeError `io` when that is no daemon of ours */
+function holderOf(paths: PodPaths): number {
+  try {
+    const pid = Number(readFileSync(join(paths.store, 'lock'), 'latin1').trim());
+    if (pid > 1 && readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('daemon/main.js')) return pid;
+  } catch {
+    // It is gone, or was never there.
+  }
+  throw new WormholeError('io', `the daemon does not answer and cannot be found: see ${paths.log}.`);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has just ended.
+  }
+}
+
+async function hasEnded(pid: number, withinMs: number): Promise<boolean> {
+  for (const end = performance.now() + withinMs; isAlive(pid); ) {
+    if (performance.now() > end) return false;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+  return true;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // Somebody else's process is alive too.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
