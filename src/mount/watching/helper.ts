@@ -12,15 +12,32 @@ const O_PATH = 0o10000000;
 
 type Repeated = Exclude<Order, { do: 'scan' }>;
 
-/** Goes by a descriptor of the mount: were it unmounted, the path would lead into the folder below. */
+/**
+ * Goes from folder to folder by descriptors and follows no link: another member of the network may put a link in the
+ * place of a folder at any moment, and the mount may be gone, so that the path leads into what lies below.
+ */
 function repeat(order: Repeated): void {
-  const top = fs.openSync(order.mountPoint, O_PATH | O_DIRECTORY);
+  const opened: number[] = [];
+  const at = (path: string): string => {
+    const names = path.split('/').slice(1);
+    const last = names.pop() ?? '';
+    let folder = order.mountPoint;
+    for (const name of ['', ...names]) {
+      const descriptor = fs.openSync(
+        name === '' ? folder : `${folder}/${name}`,
+        O_PATH | O_DIRECTORY | O_NOFOLLOW,
+      );
+      opened.push(descriptor);
+      folder = `/proc/self/fd/${descriptor}`;
+      if (fs.fstatSync(descriptor).dev !== order.device)
+        throw Object.assign(new Error('not on the mount'), { code: 'EXDEV' });
+    }
+    return `${folder}/${last}`;
+  };
   try {
-    if (fs.fstatSync(top).dev !== order.device)
-      throw Object.assign(new Error('unmounted'), { code: 'ENODEV' });
-    act(order, (path) => `/proc/self/fd/${top}${path}`);
+    act(order, at);
   } finally {
-    fs.closeSync(top);
+    for (const descriptor of opened) fs.closeSync(descriptor);
   }
 }
 
