@@ -10,8 +10,18 @@ import { largeTree } from './scenarios/large-tree.js';
 import { latency } from './scenarios/latency.js';
 import { mount } from './scenarios/mount.js';
 import { treeCopy } from './scenarios/tree-copy.js';
+import { versusSyncthing } from './scenarios/versus-syncthing.js';
 
-const SCENARIOS: Scenario[] = [latency, creates, treeCopy, largeRead, content, largeTree, mount];
+const SCENARIOS: Scenario[] = [
+  latency,
+  creates,
+  treeCopy,
+  largeRead,
+  content,
+  largeTree,
+  mount,
+  versusSyncthing,
+];
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !SCENARIOS.some((scenario) => scenario.name === name));

@@ -7,7 +7,7 @@ import { must, run } from '../test/system/pods.js';
 /** An sshfs mount of a local folder over a private sshd on the loopback address, or why there is none. */
 export async function withSshfs<T>(
   folder: string,
-  work: (mount: string) => Promise<T>,
+  work: (mount: string, source: string) => Promise<T>,
 ): Promise<T | { missing: string }> {
   if (!existsSync('/usr/sbin/sshd') || (await run(undefined, ['sh', '-c', 'command -v sshfs'])).code !== 0) {
     return { missing: 'sshfs and openssh-server are not installed' };
@@ -48,7 +48,7 @@ export async function withSshfs<T>(
       'BatchMode=yes',
     ]);
     try {
-      return await work(mount);
+      return await work(mount, source);
     } finally {
       await run(undefined, ['umount', mount]);
     }

@@ -11,6 +11,7 @@ export * from './hash.js';
 export * from './identifiers.js';
 export * from './limits.js';
 export * from './log.js';
+export * from './pace.js';
 export * from './random.js';
 export * from './semaphore.js';
 export * from './single-flight.js';

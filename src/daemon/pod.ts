@@ -1,7 +1,15 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { networkInterfaces } from 'node:os';
-import { LIMITS, type Log, messageOf, systemClock, systemRandom, WormholeError } from '../base/index.js';
+import {
+  LIMITS,
+  type Log,
+  messageOf,
+  Pace,
+  systemClock,
+  systemRandom,
+  WormholeError,
+} from '../base/index.js';
 import {
   defaultNetworkConfig,
   effectivePodSettings,
@@ -131,11 +139,18 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
     ...listen,
     discovery: makeDiscovery({ networkId: membership.network.id, log: log.part('discovery') }),
     invites,
+    pace: new Pace(clock, own.bandwidth?.up),
     log: log.part('links'),
   });
 
   const isMember = (id: string) => membership.isMember(id);
-  const chunks = new ChunkFetcher({ links, isMember, clock, log: log.part('chunks') });
+  const chunks = new ChunkFetcher({
+    links,
+    isMember,
+    pace: new Pace(clock, own.bandwidth?.down),
+    clock,
+    log: log.part('chunks'),
+  });
   undo.push(() => chunks.close());
 
   // The two know nothing of each other: content asks here when all names told to the tree are durable, the tree

@@ -3,6 +3,7 @@ import {
   Emitter,
   LIMITS,
   type Log,
+  Pace,
   type PodId,
   silentLog,
   systemClock,
@@ -29,6 +30,8 @@ export interface LinksOptions {
   discovery?: Discovery;
   /** Lets strangers with an invitation in as far as the exchange that makes them members. */
   invites?: Door;
+  /** Of bulk data that is sent, over all links together. */
+  pace?: Pace;
   clock?: Clock;
   log?: Log;
   /** 0 to 1, for the jitter of retries. */
@@ -54,6 +57,7 @@ class PodLinks implements Links {
   private readonly options: LinksOptions;
   private readonly self: PodId;
   private readonly clock: Clock;
+  private readonly pace: Pace;
   private readonly log: Log;
   private readonly handlers = new Map<string, Handler>();
   private readonly current = new Map<PodId, PeerLink>();
@@ -68,6 +72,7 @@ class PodLinks implements Links {
     this.options = options;
     this.self = identity.pod;
     this.clock = clock;
+    this.pace = options.pace ?? new Pace(clock);
     this.log = log;
     this.listener = new Listener({
       identity,
@@ -177,12 +182,12 @@ class PodLinks implements Links {
   }
 
   private makeLink(parts: Pick<PeerLinkOptions, 'peer' | 'address' | 'socket' | 'transport'>): PeerLink {
-    const { handlers, clock, log } = this;
+    const { handlers, pace, clock, log } = this;
     const onUse = () => {
       if (this.stopWaiting(link)) this.adopt(link);
     };
     const onClosed = (reason: string) => this.closed(link, reason);
-    const link: PeerLink = new PeerLink({ ...parts, handlers, clock, log, onUse, onClosed });
+    const link: PeerLink = new PeerLink({ ...parts, handlers, pace, clock, log, onUse, onClosed });
     return link;
   }
 

@@ -1,4 +1,4 @@
-import { LIMITS } from '../base/index.js';
+import { LIMITS, type Pace } from '../base/index.js';
 import type { Priority } from './link.js';
 
 /** Where frames go: a WebSocket. */
@@ -10,7 +10,8 @@ export interface FrameSink {
 
 /**
  * What waits to be sent to one peer. Control frames go to the socket at once; bulk frames wait until the
- * socket holds less than `bulkWindowBytes`, so that no control frame ever waits behind more than that.
+ * socket holds less than `bulkWindowBytes`, so that no control frame ever waits behind more than that, and until
+ * the pace of all links together allows it.
  */
 export class Outbox {
   private readonly sink: FrameSink;
@@ -19,11 +20,17 @@ export class Outbox {
   private bulkBytes = 0;
   private waiting: (() => void)[] = [];
   private closed = false;
+  private timer: NodeJS.Timeout | undefined;
+  private readonly pace: Pace;
   sentBytes = 0;
 
-  /** @param overflow called when the peer takes so little that `linkBacklogBytesMax` waits */
-  constructor(sink: FrameSink, overflow: () => void) {
+  /**
+   * @param pace of bulk frames
+   * @param overflow called when the peer takes so little that `linkBacklogBytesMax` waits
+   */
+  constructor(sink: FrameSink, pace: Pace, overflow: () => void) {
     this.sink = sink;
+    this.pace = pace;
     this.overflow = overflow;
   }
 
@@ -53,6 +60,7 @@ export class Outbox {
   /** Forgets what waits. */
   close(): void {
     this.closed = true;
+    clearTimeout(this.timer);
     this.bulk = [];
     this.bulkBytes = 0;
     this.wake();
@@ -67,13 +75,26 @@ export class Outbox {
     if (this.closed) return;
     let taken = 0;
     while (taken < this.bulk.length && this.sink.bufferedBytes < LIMITS.bulkWindowBytes) {
+      const { waitMs } = this.pace;
+      if (waitMs > 0) {
+        this.pumpLater(waitMs);
+        break;
+      }
       const frame = this.bulk[taken++];
       if (frame === undefined) break;
       this.bulkBytes -= frame.length;
+      this.pace.take(frame.length);
       this.write(frame);
     }
     if (taken > 0) this.bulk.splice(0, taken);
     if (!this.congested) this.wake();
+  }
+
+  private pumpLater(ms: number): void {
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      this.pump();
+    }, ms);
   }
 
   private wake(): void {

@@ -6,6 +6,7 @@ import {
   LIMITS,
   type Log,
   messageOf,
+  Pace,
   type PodId,
   WormholeError,
 } from '../base/index.js';
@@ -22,6 +23,8 @@ export interface PeerLinkOptions {
   /** The TLS socket below, which tells what was received of a frame that is not whole yet. */
   transport: Socket;
   handlers: ReadonlyMap<string, Handler>;
+  /** Of bulk data that is sent; unlimited when left out. */
+  pace?: Pace;
   clock: Clock;
   log: Log;
   /** The peer says that this connection is the one to use. */
@@ -61,7 +64,9 @@ export class PeerLink implements Link {
         return socket.bufferedAmount;
       },
     };
-    this.outbox = new Outbox(sink, () => this.end('the peer does not read what it is sent'));
+    this.outbox = new Outbox(sink, options.pace ?? new Pace(clock), () =>
+      this.end('the peer does not read what it is sent'),
+    );
     const send = (frame: Frame, priority: Priority) => this.sendFrame(frame, priority);
     this.asked = new Asked(send);
     const { handlers, log } = options;

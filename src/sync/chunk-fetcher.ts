@@ -1,4 +1,4 @@
-import { type Clock, LIMITS, type Log, messageOf, type PodId, WormholeError } from '../base/index.js';
+import { type Clock, LIMITS, type Log, messageOf, Pace, type PodId, WormholeError } from '../base/index.js';
 import type { ChunkId, ChunkSource, FetchOptions } from '../content/index.js';
 import type { Link, Links } from '../net/index.js';
 import { ChunkLane, RequestBudget } from './chunk-lane.js';
@@ -15,6 +15,8 @@ const HAVE_TIMEOUT_MS = 10_000;
 export interface ChunkFetcherOptions {
   links: Links;
   isMember: (pod: PodId) => boolean;
+  /** Of the chunks that come; unlimited when left out. */
+  pace?: Pace;
   clock: Clock;
   log: Log;
 }
@@ -37,7 +39,7 @@ export class ChunkFetcher implements ChunkSource {
 
   constructor(options: ChunkFetcherOptions) {
     this.options = options;
-    this.budget = new RequestBudget(REQUESTS_MAX, () => this.pump());
+    this.budget = new RequestBudget(REQUESTS_MAX, options.pace ?? new Pace(options.clock), () => this.pump());
     this.detach = [
       options.links.events.on('up', (link) => this.up(link)),
       options.links.events.on('down', ({ link }) => this.down(link)),
@@ -119,6 +121,7 @@ export class ChunkFetcher implements ChunkSource {
 
   close(): void {
     this.closed = true;
+    this.budget.close();
     for (const detach of this.detach) detach();
     for (const search of [...this.searches]) search.stop(interrupted(undefined));
   }

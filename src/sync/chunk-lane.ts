@@ -1,4 +1,4 @@
-import type { Clock } from '../base/index.js';
+import type { Clock, Pace } from '../base/index.js';
 import type { ChunkId } from '../content/index.js';
 import type { Link } from '../net/index.js';
 import { type ChunkAnswer, MESSAGES, packHashes, parseChunkAnswer } from './wire.js';
@@ -9,10 +9,12 @@ const IDS_PER_REQUEST = 64;
 /** What a peer is taken for that was not measured yet. */
 const UNKNOWN_ROUND_TRIP_MS = 5;
 const UNKNOWN_CHUNK_MS = 4;
+/** What an answer is taken for before the first came. */
+const USUAL_BYTES = 1024 * 1024;
 /** The share of a new measurement in the smoothed one. */
 const SMOOTHING = 1 / 4;
 /** A peer that is alive (its link's heartbeats say) may be slow; the fetcher asks others long before. */
-const REQUEST_TIMEOUT_MS = 60_000;
+const REQUEST_TIMEOUT_MS = 300_000;
 
 /** One chunk that is asked of one peer. */
 export interface Attempt {
@@ -28,26 +30,50 @@ interface Request {
   cancel: AbortController;
 }
 
-/** How many requests may be under way in all, since each answer takes memory. */
+/** How many requests may be under way in all, since each answer takes memory, and how much may come. */
 export class RequestBudget {
-  private free: number;
+  private readonly pace: Pace;
   private readonly freed: () => void;
+  private free: number;
+  /** Bytes of an answer, smoothed: what is paid for in advance. */
+  private usualBytes = USUAL_BYTES;
+  private timer: NodeJS.Timeout | undefined;
 
-  /** @param freed called when a request may start that could not before */
-  constructor(requests: number, freed: () => void) {
+  /**
+   * @param pace of the answers' bytes
+   * @param freed called when a request may start that could not before
+   */
+  constructor(requests: number, pace: Pace, freed: () => void) {
     this.free = requests;
+    this.pace = pace;
     this.freed = freed;
   }
 
-  take(): boolean {
-    if (this.free === 0) return false;
+  /** @returns the bytes that were paid for the answer, or undefined when no request may start now */
+  take(): number | undefined {
+    if (this.free === 0) return undefined;
+    const { waitMs } = this.pace;
+    if (waitMs > 0) {
+      this.timer ??= setTimeout(() => {
+        this.timer = undefined;
+        this.freed();
+      }, waitMs);
+      return undefined;
+    }
     this.free--;
-    return true;
+    this.pace.take(this.usualBytes);
+    return this.usualBytes;
   }
 
-  giveBack(): void {
+  giveBack(paidBytes: number, bytes: number): void {
+    this.pace.take(bytes - paidBytes);
+    this.usualBytes += (bytes - this.usualBytes) * SMOOTHING;
     this.free++;
     this.freed();
+  }
+
+  close(): void {
+    clearTimeout(this.timer);
   }
 }
 
@@ -130,13 +156,17 @@ export class ChunkLane {
 
   pump(): void {
     while (this.urgent.length + this.background.length > 0 && this.requests < REQUESTS_PER_PEER) {
-      if (!this.budget.take()) return;
+      const paidBytes = this.budget.take();
+      if (paidBytes === undefined) return;
       this.requests++;
-      this.request(this.deal())
+      let bytes = 0;
+      this.request(this.deal(), (came) => {
+        bytes = came;
+      })
         .catch(() => {})
         .finally(() => {
           this.requests--;
-          this.budget.giveBack();
+          this.budget.giveBack(paidBytes, bytes);
         });
     }
   }
@@ -160,7 +190,8 @@ export class ChunkLane {
     if (chunks > 0) this.chunkMs += (tookMs / chunks - this.chunkMs) * SMOOTHING;
   }
 
-  private async request(share: readonly Attempt[]): Promise<void> {
+  /** @param came told of the bytes of the answer */
+  private async request(share: readonly Attempt[], came: (bytes: number) => void): Promise<void> {
     let answer: ChunkAnswer = [];
     let answered = false;
     const cancel = new AbortController();
@@ -174,6 +205,7 @@ export class ChunkLane {
       answer = parseChunkAnswer(body, share.length);
       // An answer to nothing would be asked for again for ever.
       answered = answer.length > 0;
+      came(answer.reduce((sum, chunk) => sum + (chunk?.length ?? 0), 0));
       this.measure(sentAtMs, answer.length);
     } finally {
       const wanted = new Set(share.filter((attempt) => this.underWay.delete(attempt)));

@@ -1,0 +1,111 @@
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Figure, Scenario } from '../figure.js';
+import { runProgram } from '../program.js';
+import { syncthingMissing, withSyncthing } from '../syncthing.js';
+import { withPair } from '../world.js';
+
+/** The sizes of the issue take many minutes with Syncthing: `WH_BENCH_FULL=1`. */
+const FULL = process.env['WH_BENCH_FULL'] === '1';
+const FILES = FULL ? 10_000 : 2_000;
+const MEBIBYTES = FULL ? 1024 : 256;
+const DEFAULT_DELAY_SECONDS = 10;
+const SHORT_DELAY_SECONDS = 1;
+const POLL_MS = 5;
+const LATE_MS = 600_000;
+
+/** Seconds from the end of the writing on A until all of it is on B. */
+interface Times {
+  files: number;
+  large: number;
+  edit: number;
+}
+
+export const versusSyncthing: Scenario = {
+  name: 'versus-syncthing',
+  run: () =>
+    withPair('storage', async ({ folder, a, b }) => {
+      const settled = () => a.ok('sync', '--wait', '--copies', '2', '--timeout', '300s').then(() => {});
+      const own = await measure(a.mount, b.mount, settled);
+      const missing = await syncthingMissing();
+      if (missing !== undefined) return figures(own, undefined, `skipped: ${missing}`);
+      const defaults = await withSyncthing(folder, DEFAULT_DELAY_SECONDS, (pair) => measure(pair.a, pair.b));
+      const short = await withSyncthing(folder, SHORT_DELAY_SECONDS, (pair) => measure(pair.a, pair.b));
+      return [
+        ...figures(own, { times: defaults, name: 'Syncthing', wanted: { files: 15, large: 3, edit: 200 } }),
+        ...figures(own, {
+          times: short,
+          name: 'Syncthing, watcher delay 1 s',
+          wanted: { files: 1, large: 1, edit: 1 },
+        }),
+      ];
+    }),
+};
+
+/** @param settled resolves when B holds all; without it B's folder is on its disk, and what shows there counts */
+async function measure(a: string, b: string, settled?: () => Promise<void>): Promise<Times> {
+  mkdirSync(join(a, 'many'));
+  await runProgram('create-files', join(a, 'many'), FILES);
+  const files = await secondsUntil(() => countFiles(join(b, 'many')) === FILES, 50, settled);
+  await runProgram('write-file', join(a, 'large'), MEBIBYTES);
+  const large = await secondsUntil(
+    () => sizeOf(join(b, 'large')) === MEBIBYTES * 1024 * 1024,
+    POLL_MS,
+    settled,
+  );
+  const edited = join('many', 'd0', 'f0');
+  appendFileSync(join(a, edited), 'one small edit\n');
+  const edit = await secondsUntil(() => textOf(join(b, edited)).endsWith('one small edit\n'), POLL_MS);
+  return { files, large, edit };
+}
+
+async function secondsUntil(
+  done: () => boolean,
+  pollMs: number,
+  settled?: () => Promise<void>,
+): Promise<number> {
+  const started = performance.now();
+  await settled?.();
+  while (!done()) {
+    if (performance.now() - started > LATE_MS) throw new Error('it is not on B after ten minutes');
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
+  }
+  return (performance.now() - started) / 1000;
+}
+
+/** What is still under way has a name of Syncthing's own. */
+function countFiles(folder: string): number {
+  try {
+    return readdirSync(folder, { recursive: true, withFileTypes: true }).filter(
+      (entry) => entry.isFile() && !entry.name.startsWith('.'),
+    ).length;
+  } catch {
+    return 0;
+  }
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+function textOf(path: string): string {
+  return readFileSync(path, 'latin1');
+}
+
+function figures(
+  own: Times,
+  peer: { times: Times; name: string; wanted: Times } | undefined,
+  note?: string,
+): Figure[] {
+  const names = { files: `${FILES} files of 4 KiB`, large: `${MEBIBYTES} MiB`, edit: 'one small edit' };
+  return (Object.keys(names) as (keyof Times)[]).map((key) => {
+    const figure: Figure = { name: `${names[key]}, complete on B`, value: own[key] * 1000, unit: 'ms' };
+    if (peer === undefined) return note === undefined ? figure : { ...figure, note };
+    const ratio = peer.times[key] / own[key];
+    return {
+      ...figure,
+      target: { text: `>= ${peer.wanted[key]}x faster`, met: ratio >= peer.wanted[key] },
+      beside: { name: peer.name, value: peer.times[key] * 1000, ratio },
+    };
+  });
+}
