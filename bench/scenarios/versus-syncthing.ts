@@ -88,8 +88,13 @@ function sizeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
+/** Nothing for a moment while Syncthing puts the new file in the old one's place. */
 function textOf(path: string): string {
-  return readFileSync(path, 'latin1');
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
 }
 
 function figures(

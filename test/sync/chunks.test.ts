@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { type PodId, sha256, silentLog, systemClock } from '../../src/base/index.js';
+import { Pace, type PodId, sha256, silentLog, systemClock } from '../../src/base/index.js';
+import { RequestBudget } from '../../src/sync/chunk-lane.js';
 import { ChunkFetcher, serveChunks } from '../../src/sync/index.js';
 import { packBits, packHashes, parseBits, parseChunkIds } from '../../src/sync/wire.js';
 import { connect, MemoryLinks, until } from './memory-links.js';
@@ -239,6 +240,22 @@ test('hostile questions are refused, and strangers are not answered', async () =
   await assert.rejects(async () => stranger.get(closed.self)?.request('chunk.get', Buffer.alloc(32)), {
     code: 'not-member',
   });
+});
+
+test('requests wait until what came before is paid for at the declared rate', () => {
+  let now = 0;
+  const pace = new Pace({ ...systemClock, monotonicMs: () => now }, 1_000_000);
+  const budget = new RequestBudget(4, pace, () => {});
+  const paid = budget.take();
+  assert.ok(paid !== undefined);
+  assert.equal(budget.take(), undefined);
+  now += 1_000;
+  // Less came than an answer usually is: the rest was not used.
+  budget.giveBack(paid, 10_000);
+  assert.ok(budget.take() !== undefined);
+  assert.ok(budget.take() !== undefined);
+  assert.equal(budget.take(), undefined);
+  budget.close();
 });
 
 test('who has what is asked in pages', async () => {
