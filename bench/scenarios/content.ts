@@ -6,7 +6,7 @@ import { runProgram } from '../program.js';
 import { withPod } from '../world.js';
 
 const MEBIBYTES = 1024;
-const RANDOM_WRITES = 3_000;
+const RANDOM_WRITES = 8_000;
 
 export const content: Scenario = {
   name: 'content',

@@ -9,7 +9,7 @@ import { SmallChunks } from '../../src/content/chunks/small-chunks.js';
 import { VerifiedChunks } from '../../src/content/chunks/verified-chunks.js';
 import { openDatabase, openRecordLog } from '../../src/store/index.js';
 import { chunksContract, lastingContract } from './chunks-contract.js';
-import { atEnd, randomBytesOf, temporaryFolder } from './helpers.js';
+import { atEnd, openStore, randomBytesOf, temporaryFolder } from './helpers.js';
 import { MemoryChunks } from './memory-chunks.js';
 
 const KiB = 1024;
@@ -63,6 +63,29 @@ chunksContract('small and large', [...SMALL, ...LARGE], async (t) => {
   const folder = temporaryFolder(t);
   const small = await smallChunks(t, folder);
   return { chunks: new CombinedChunks(small, await fileChunks(folder)) };
+});
+
+chunksContract('cached', [...SMALL, ...LARGE], async (t) => {
+  const { store } = await openStore(t, temporaryFolder(t));
+  const { chunks } = store['parts'];
+  return {
+    chunks: {
+      has: (id) => store.has(id),
+      get: (id) => store.get(id),
+      stored: (id) => store.stored(id),
+      getNow: (id) => chunks.getNow(id),
+      put: (id, bytes, { durable }) => store.put(id, bytes, { keep: durable }),
+      // Only what need not be here is ever evicted.
+      remove: async (id) => {
+        await store.release(id);
+        await store.evict(id);
+      },
+      setAside: (id) => chunks.setAside(id),
+      length: (id) => chunks.length(id),
+      ids: () => store.chunkIds(),
+      flush: () => store.flush(),
+    },
+  };
 });
 
 chunksContract('verified', [...SMALL, ...LARGE], async () => ({

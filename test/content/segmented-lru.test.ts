@@ -30,6 +30,26 @@ test('a walk over everything leaves what was used again alone', () => {
   assert.equal(gone.length, 10_000 - 10);
 });
 
+test('reads by the law of Zipf find as much after a walk over everything as before it', () => {
+  const { lru: cache } = lru(400, 400);
+  let state = 7;
+  const read = (): boolean => {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    // Rank r comes about as often as 1/r.
+    const id = `${Math.floor(4000 ** ((state >>> 0) / 2 ** 32))}`;
+    if (cache.use(id)) return true;
+    cache.set(id, 1);
+    return false;
+  };
+  const hits = (reads: number) => Array.from({ length: reads }, read).filter(Boolean).length;
+  hits(20_000);
+  const before = hits(2_000);
+  for (let i = 1; i <= 4000; i++) if (!cache.use(`${i}`)) cache.set(`${i}`, 1);
+  const after = hits(2_000);
+  assert.ok(before > 1_200, `${before} of 2,000 before`);
+  assert.ok(after > 0.95 * before, `${after} after, ${before} before`);
+});
+
 test('what was hot long ago makes room in the end', () => {
   const { lru: cache } = lru(1000);
   for (let i = 0; i < 40; i++) {
