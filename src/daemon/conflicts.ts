@@ -77,7 +77,8 @@ function writerOf(pod: Pod, version: string): string {
 /** Walks the whole tree, folder by folder. */
 async function allNames(tree: Tree, signal: AbortSignal): Promise<NameReport[]> {
   const reports: NameReport[] = [];
-  const folders = [ROOT];
+  // A set: while changes go into the document, folders may for a moment lie in each other.
+  const folders = new Set([ROOT]);
   for (const folder of folders) {
     const names: string[] = [];
     let after: string | undefined;
@@ -86,7 +87,7 @@ async function allNames(tree: Tree, signal: AbortSignal): Promise<NameReport[]> 
       const page = tree.list(folder, after, SLICE);
       for (const { name, inode, kind } of page) {
         names.push(name);
-        if (kind === 'directory') folders.push(inode);
+        if (kind === 'directory') folders.add(inode);
       }
       after = page.length < SLICE ? undefined : page.at(-1)?.name;
       await turn();

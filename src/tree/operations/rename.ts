@@ -63,11 +63,15 @@ export function rename(view: View, from: Seat, to: Seat, flags: RenameFlags): Re
   return moveOver(view, source, target, place);
 }
 
-/** @throws WormholeError `invalid` when `folder` is the node or lies below it */
+/** @throws WormholeError `invalid` when `folder` is the node or lies below it, `busy` */
 function checkNotInside(view: View, node: Node, folder: InodeId): void {
   if (node.kind !== 'directory') return;
+  const seen = new Set<InodeId>();
   for (let at: InodeId | undefined = folder; at !== undefined && at !== ROOT; at = view.node(at)?.parent) {
     if (at === node.id) throw new WormholeError('invalid', `${node.name} cannot be moved into itself`);
+    // A move here that still waits for the document and one from elsewhere may form a circle until it has both.
+    if (seen.has(at)) throw new WormholeError('busy', 'the folder is being moved elsewhere: try again');
+    seen.add(at);
   }
 }
 

@@ -60,8 +60,12 @@ export function resolvePath(tables: Tables, path: string): Node | undefined {
 /** The path of a visible inode by its (first) name; for one that is not visible, its id. */
 export function pathOf(tables: Tables, id: InodeId): string {
   const names: string[] = [];
+  const seen = new Set<InodeId>();
   let node = viewNode(tables, id);
   while (node !== undefined && node.id !== ROOT) {
+    // Should tables be in between two states, folders may lie in each other.
+    if (seen.has(node.id)) return id;
+    seen.add(node.id);
     names.push(node.name);
     node = viewNode(tables, node.parent);
   }

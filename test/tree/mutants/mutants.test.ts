@@ -169,9 +169,11 @@ function runMutated(
 }
 
 for (const { fault, run, ...mutation } of MUTANTS) {
-  test(`noticed: ${fault}`, () => {
+  test(`noticed: ${fault}`, (t) => {
     const { ok, said } = runMutated([mutation], run);
     assert.ok(!ok, `nothing failed:\n${said}`);
+    const seed = /^replay: .*$/m.exec(said)?.[0];
+    if (seed !== undefined) t.diagnostic(seed);
     assert.doesNotMatch(
       said,
       /SyntaxError|ReferenceError|ERR_MODULE_NOT_FOUND/,

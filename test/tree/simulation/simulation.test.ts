@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import type { WormholeError } from '../../../src/base/index.js';
+import { ROOT } from '../../../src/tree/index.js';
+import { exchange, lines } from '../fixture.js';
+import { Numbers } from './numbers.js';
+import { fastFolder, SimulatedPod } from './pod.js';
 import { simulate } from './world.js';
 
 // Whole pods (document, change log, journal, resolver, index) in one thread, from one seed: users' verbs, partitions,
@@ -17,6 +24,40 @@ function keptSeeds(): number[] {
 
 test('seeds that failed once', async () => {
   for (const seed of keptSeeds()) await simulate(seed);
+});
+
+test('a move that waits for the document and one from elsewhere form a circle: nothing hangs, and it goes', async () => {
+  const folder = mkdtempSync(join(fastFolder(tmpdir()), 'wormhole-circle-'));
+  const [a, b] = ['a', 'b'].map((name, at) => new SimulatedPod(folder, name, at === 0, new Numbers(at))) as [
+    SimulatedPod,
+    SimulatedPod,
+  ];
+  try {
+    await a.start();
+    await b.start();
+    const directory = { kind: 'directory' as const, size: 0, content: '', mode: 0o755 };
+    const [x, y] = ['x', 'y'].map((name) => a.tree.create(ROOT, name, directory, {}).id) as [string, string];
+    await a.tree.commit();
+    await exchange(a.tree, b.tree, ['a', 'b']);
+    a.tree.rename(ROOT, 'x', y, 'x');
+    b.tree.rename(ROOT, 'y', x, 'y');
+    await b.tree.commit();
+    await a.tree.sync.apply(b.outbox);
+    for (const id of [x, y]) assert.ok(a.tree.pathOf(id).length > 0);
+    a.tree.create(x, 'inside', directory, {});
+    try {
+      a.tree.rename(x, 'inside', y, 'inside');
+    } catch (error) {
+      assert.equal((error as WormholeError).code, 'busy');
+    }
+    await a.tree.commit();
+    await exchange(a.tree, b.tree, ['a', 'b']);
+    assert.deepEqual(lines(a.tree), lines(b.tree));
+    assert.equal(a.tree.counts().directories, 3);
+  } finally {
+    for (const pod of [a, b]) await pod.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test(`${SEEDS} seeds: equal heads and equal trees, nothing acknowledged is lost, nothing deleted comes back`, async (t) => {

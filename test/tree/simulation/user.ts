@@ -164,18 +164,20 @@ export class User {
   }
 
   /** `rm -rf`, entry by entry. */
-  private removeAll(at: Place): void {
+  private removeAll(at: Place, above: readonly InodeId[] = []): void {
+    if (above.includes(at.inode)) return;
     if (at.kind !== 'directory') {
       this.unlink(at);
       return;
     }
-    for (const child of this.children(at.inode)) this.removeAll(child);
+    for (const child of this.children(at.inode)) this.removeAll(child, [...above, at.inode]);
     this.tree.rmdir(at.parent, at.name);
   }
 
-  private touchAll(at: Place): void {
+  private touchAll(at: Place, above: readonly InodeId[] = []): void {
     this.record.touch(at.node.content, this.pod);
-    if (at.kind === 'directory') for (const child of this.children(at.inode)) this.touchAll(child);
+    if (at.kind !== 'directory' || above.includes(at.inode)) return;
+    for (const child of this.children(at.inode)) this.touchAll(child, [...above, at.inode]);
   }
 
   private folder(places: readonly Place[]): InodeId {
@@ -185,7 +187,13 @@ export class User {
 
   private places(): Place[] {
     const places = this.children(ROOT);
-    for (const { kind, inode } of places) if (kind === 'directory') places.push(...this.children(inode));
+    // While a move here waits for the document, and one from elsewhere does not, folders may lie in each other.
+    const seen = new Set<InodeId>([ROOT]);
+    for (const { kind, inode } of places) {
+      if (kind !== 'directory' || seen.has(inode)) continue;
+      seen.add(inode);
+      places.push(...this.children(inode));
+    }
     return places;
   }
 
