@@ -30,6 +30,7 @@ import type {
 import { LocalIds } from './local-ids.js';
 import { type MissingFile, MissingFiles } from './missing-files.js';
 import { type OpenFile, OpenFiles } from './open-files.js';
+import { type Owner, Owners } from './owners.js';
 import { RemoteChanges } from './remote-changes.js';
 import { parseStagingKey } from './staging-key.js';
 import { kindOfMode, statOf, TYPE_MASK, unpackDevice } from './stat.js';
@@ -42,6 +43,8 @@ export interface FileSystemOptions {
   /** Told what remote changes did, for file watchers. */
   listener?: RemoteChangeListener;
   podId: PodId;
+  /** Who the tree's number 0 is here; default: root. */
+  owner?: Owner;
   /** A folder of the disk that holds the store, for statfs. */
   storeFolder: string;
   clock: Clock;
@@ -87,6 +90,7 @@ class TreeFileSystem implements WormholeFileSystem {
   private readonly files: OpenFiles;
   private readonly ids = new LocalIds();
   private readonly missingFiles: MissingFiles;
+  private readonly owners: Owners;
   private readonly handles = new Map<FileHandle, Handle>();
   /** Open files without a name, by local id. */
   private readonly orphans = new Map<InodeId, OpenFile>();
@@ -99,6 +103,7 @@ class TreeFileSystem implements WormholeFileSystem {
     this.tree = options.tree;
     this.clock = options.clock;
     this.missingFiles = new MissingFiles(options.clock);
+    this.owners = new Owners(options.owner ?? { uid: 0, gid: 0 });
     this.files = new OpenFiles({
       tree: options.tree,
       content: options.content,
@@ -251,8 +256,8 @@ class TreeFileSystem implements WormholeFileSystem {
     else if (change.killSuidgid === true && node.kind !== 'directory' && (node.mode & SET_ID_BITS) !== 0) {
       attributes.mode = withoutSetIds(node.mode);
     }
-    if (change.uid !== undefined) attributes.uid = change.uid;
-    if (change.gid !== undefined) attributes.gid = change.gid;
+    if (change.uid !== undefined) attributes.uid = this.owners.uid(change.uid);
+    if (change.gid !== undefined) attributes.gid = this.owners.gid(change.gid);
     if (change.mtime !== undefined) {
       attributes.mtime = change.mtime === 'now' ? this.clock.wallNs() : change.mtime;
     }
@@ -477,9 +482,10 @@ class TreeFileSystem implements WormholeFileSystem {
   ): Node {
     const folder = this.node(parent);
     const inherits = (folder.mode & SET_GROUP_ID) !== 0;
-    const gid = inherits ? folder.gid : caller.gid;
+    const uid = this.owners.uid(caller.uid);
+    const gid = inherits ? folder.gid : this.owners.gid(caller.gid);
     const attributes: Attributes = {};
-    if (caller.uid !== 0) attributes.uid = caller.uid;
+    if (uid !== 0) attributes.uid = uid;
     if (gid !== 0) attributes.gid = gid;
     const bits = (mode & 0o7777) | (inherits && kind === 'directory' ? SET_GROUP_ID : 0);
     const size = kind === 'symlink' ? Buffer.byteLength(content) : 0;
@@ -554,13 +560,10 @@ class TreeFileSystem implements WormholeFileSystem {
 
   private statNode(node: Node, local = this.ids.local(node.id), handle?: FileHandle): Stat {
     const file = node.kind === 'file' ? this.fileOf(local, handle) : undefined;
-    if (file === undefined) return statOf(local, node);
+    if (file === undefined) return this.owners.show(statOf(local, node));
     const { content, mtime, ctime, owner } = file;
-    return statOf(local, owner === undefined ? node : { ...node, ...owner }, {
-      size: content.size,
-      mtime,
-      ctime,
-    });
+    const shown = owner === undefined ? node : { ...node, ...owner };
+    return this.owners.show(statOf(local, shown, { size: content.size, mtime, ctime }));
   }
 
   private remoteChange(change: { inodes: InodeId[]; names: { parent: InodeId; name: string }[] }): void {

@@ -12,10 +12,10 @@ const absent = namespacesMissing();
 if (absent !== undefined) console.log(`skipped: ${absent}`);
 const skip = absent ?? false;
 
-/** `SEED=n` runs one seed again, `SEEDS=n` so many others, `STEPS=n` longer ones. */
-const RUNS = Number(process.env['SEEDS'] ?? 100);
-const STEPS = Number(process.env['STEPS'] ?? 200);
-const given = process.env['SEED'];
+/** `WORMHOLE_SEED=n` runs one seed again, `WORMHOLE_RUNS=n` so many others, `WORMHOLE_STEPS=n` longer ones. */
+const RUNS = Number(process.env['WORMHOLE_RUNS'] ?? 100);
+const STEPS = Number(process.env['WORMHOLE_STEPS'] ?? 200);
+const given = process.env['WORMHOLE_SEED'];
 const firstSeed = given === undefined ? Date.now() % 1_000_000_000 : Number(given);
 const seeds = Array.from({ length: given === undefined ? RUNS : 1 }, (_, index) => firstSeed + index);
 
@@ -47,7 +47,7 @@ describe('a pod alone', { skip }, () => {
   }
 
   test('random operations do what they do in a plain folder', () => {
-    console.log(`seeds ${seeds[0]} to ${seeds.at(-1)} (again with SEED=n)`);
+    console.log(`seeds ${seeds[0]} to ${seeds.at(-1)} (again with WORMHOLE_SEED=n)`);
     for (const seed of seeds) {
       const [plain, mounted] = [join(folder, 'plain', 'random'), pod.path('random')];
       mkdirSync(plain);

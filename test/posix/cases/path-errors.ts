@@ -93,10 +93,11 @@ function prepare(folder: string): void {
     fs.symlinkSync('file', join(folder, name, 'link'));
   }
   fs.symlinkSync('loop', join(folder, 'loop'));
+  // An ordinary user could not remove what is in these.
+  if (process.geteuid?.() !== 0) return;
   fs.chmodSync(join(folder, 'closed'), 0o600);
   fs.chmodSync(join(folder, 'unwritable'), 0o555);
   // Whoever may link or move a file must own it.
-  if (process.geteuid?.() !== 0) return;
   for (const path of ['file', 'unwritable/file']) fs.chownSync(join(folder, path), 65534, 65534);
 }
 
