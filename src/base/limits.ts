@@ -41,6 +41,11 @@ export const LIMITS = {
   /** While they come by the thousand, for up to so long: many at once cost a fraction of the same one by one. */
   groupBulkDelayMsMax: 500,
   groupOperationsMax: 4_096,
+  /** Inodes that one group writes to, unless a single operation does to more. */
+  groupWritesMax: 4_096,
+  /** Changes that follow one another faster than this are a stream, whose groups wait for longer. */
+  streamGapMs: 10,
+  streamDelayMs: 20,
   /** From so many local operations that wait for the document on, whoever makes them is asked to wait. */
   pendingOperationsHigh: 10_000,
   /** Beyond so many, further ones are refused. */

@@ -31,6 +31,9 @@ export class Publisher {
   private readonly stopping = new AbortController();
   /** Monotonic time from which the next batch may begin. */
   private nextMs = 0;
+  private lastAddMs = Number.NEGATIVE_INFINITY;
+  /** Time between operations, lately. */
+  private gapMs: number = LIMITS.groupBulkDelayMsMax;
   /** Callers of `drain`, and what ends a pause for them. */
   private draining = 0;
   private hurry: () => void = () => {};
@@ -52,6 +55,9 @@ export class Publisher {
   }
 
   add(operation: Operation): void {
+    const nowMs = this.options.clock.monotonicMs();
+    this.gapMs = (this.gapMs + Math.min(nowMs - this.lastAddMs, LIMITS.groupBulkDelayMsMax)) / 2;
+    this.lastAddMs = nowMs;
     this.queue.push(operation);
     this.kick();
   }
@@ -118,7 +124,8 @@ export class Publisher {
         if (this.stopping.signal.aborted) return;
         this.options.engine.apply(batch);
         this.queue.splice(0, batch.length);
-        this.nextMs = startedMs + paceAfter(this.options.clock.monotonicMs() - startedMs, batch.length);
+        const tookMs = this.options.clock.monotonicMs() - startedMs;
+        this.nextMs = startedMs + paceAfter(tookMs, batch.length, this.gapMs);
         if (trouble) this.options.onTrouble(undefined);
         trouble = false;
       } catch (error) {
@@ -154,11 +161,13 @@ export class Publisher {
 }
 
 /** From the begin of a batch to that of the next: twice as long as its flushes took, and longer after many
- *  operations, so that a stream of them comes in few large groups. Each within its bounds. */
-function paceAfter(tookMs: number, operations: number): number {
+ *  operations or while they follow closely upon one another, so that a stream of them comes in few large groups.
+ *  Each within its bounds. */
+function paceAfter(tookMs: number, operations: number, gapMs: number): number {
   const forDisk = Math.min(LIMITS.groupDelayMsMax, 2 * tookMs);
   const forBulk = Math.min(LIMITS.groupBulkDelayMsMax, BULK_MS_PER_OPERATION * operations);
-  return Math.max(LIMITS.groupDelayMs, forDisk, forBulk);
+  const forStream = gapMs < LIMITS.streamGapMs ? LIMITS.streamDelayMs : LIMITS.groupDelayMs;
+  return Math.max(forStream, forDisk, forBulk);
 }
 
 /** The contents that these operations make visible to others, each once. */

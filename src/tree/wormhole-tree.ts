@@ -9,7 +9,7 @@ import type { Journal } from './index/journal.js';
 import type { Overlay } from './index/overlay.js';
 import { type AttributeChange, type OwnerChange, setAttributes, setData } from './operations/change.js';
 import { keepBeside } from './operations/conflict.js';
-import { create, link } from './operations/create.js';
+import { create, createMany, link } from './operations/create.js';
 import { seenBy, withRealIds } from './operations/real-ids.js';
 import { rmdir, unlink } from './operations/remove.js';
 import { type RenameFlags, rename } from './operations/rename.js';
@@ -20,7 +20,7 @@ import { conflictAt } from './resolver/conflicts.js';
 import { parseConflictInode } from './resolver/tables.js';
 import { listNames, lookupName, pathOf, resolvePath, viewNode } from './resolver/view.js';
 import type { Attributes, Data, Heads, InodeId, Operation, OpId, RegisterWrite } from './schema.js';
-import type { Entry, Node, Tree, TreeEvents } from './tree.js';
+import type { Entry, NewEntry, Node, Tree, TreeEvents } from './tree.js';
 
 export interface TreeParts {
   database: Database;
@@ -68,6 +68,7 @@ export class WormholeTree implements Tree {
       tables: overlay.tables,
       node: (id) => this.node(id),
       allocate: () => allocator.next(),
+      allocateSeveral: (count) => allocator.several(count),
       time: 0n,
     };
     this.history = new History(database, (inode) => overlay.tables.row(inode));
@@ -159,6 +160,12 @@ export class WormholeTree implements Tree {
     return this.nodeAfter(inode);
   }
 
+  createMany(entries: readonly NewEntry[]): InodeId[] {
+    const { inodes, writes } = createMany(this.begin(), entries);
+    if (writes.length > 0) this.commitWrites(writes);
+    return inodes;
+  }
+
   link(inode: InodeId, parent: InodeId, name: string): Node {
     const made = link(this.begin(), inode, parent, name);
     this.commitWrites(made.writes);
@@ -237,7 +244,7 @@ export class WormholeTree implements Tree {
 
   congested(): Promise<void> | undefined {
     if (this.engineState !== 'ready' && this.engineState !== 'loading') return undefined;
-    if (this.overlay.depth < LIMITS.pendingOperationsHigh) return undefined;
+    if (this.overlay.pendingWrites < LIMITS.pendingOperationsHigh) return undefined;
     if (this.relief === undefined) {
       let resolve = () => {};
       const promise = new Promise<void>((done) => {
@@ -280,7 +287,7 @@ export class WormholeTree implements Tree {
 
   private begin(): View {
     if (this.closing !== undefined) throw new WormholeError('closed', 'the tree is closed');
-    if (this.overlay.depth >= LIMITS.pendingOperationsMax) {
+    if (this.overlay.pendingWrites >= LIMITS.pendingOperationsMax) {
       throw new WormholeError('busy', 'too many changes wait for the document: try again later');
     }
     this.view.time = this.clock.wallNs();
@@ -321,7 +328,8 @@ export class WormholeTree implements Tree {
     const rebuilt = generation !== this.overlay.generation;
     this.events.emit('indexed', { inodes: rebuilt ? undefined : echo.change.inodes });
     if (different.inodes.length > 0 || different.names.length > 0) this.events.emit('changed', different);
-    if (this.relief !== undefined && this.overlay.depth < LIMITS.pendingOperationsHigh / 2) this.relieve();
+    if (this.relief !== undefined && this.overlay.pendingWrites < LIMITS.pendingOperationsHigh / 2)
+      this.relieve();
   }
 
   private durable({ heads, seq }: EngineEvents['durable']): void {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { test } from 'node:test';
-import { LOST_FOUND, ROOT } from '../../src/tree/index.js';
+import { LOST_FOUND, type NewEntry, ROOT } from '../../src/tree/index.js';
 import { DIRECTORY, exchange, file, lines, withTrees } from './fixture.js';
 
 test('what was done is seen at once, after the echo, and after a restart', () =>
@@ -262,4 +262,41 @@ test('what keeps operations from the document is told, and that it is over', () 
     await tree.commit();
     assert.ok(told.includes('failed no space for chunks'), told.join());
     assert.equal(told.at(-1), 'ready');
+  }));
+
+test('a batch makes folders and what is in them as one operation, all or nothing', () =>
+  withTrees(async (folder, open) => {
+    const tree = await open(folder);
+    const entry = (parent: string | number, name: string, data: NewEntry['data'] = file('c1')) => {
+      return { parent, name, data, attributes: {} };
+    };
+    const many = Array.from({ length: 200 }, (_, i) => entry(1, `f${i}`));
+    const made = tree.createMany([
+      { ...entry(ROOT, 'top', DIRECTORY), attributes: { uid: 7 } },
+      entry(0, 'below', DIRECTORY),
+      ...many,
+    ]);
+    assert.equal(made.length, 202);
+    assert.equal(tree.node(made[0] ?? '')?.uid, 7);
+    assert.equal(tree.pathOf(made[2] ?? ''), '/top/below/f0');
+    assert.equal(tree.counts().pendingOperations, 1);
+    for (const [refused, code] of [
+      [[entry(ROOT, 'x'), entry(ROOT, 'top')], 'exists'],
+      [[entry(ROOT, 'x'), entry(ROOT, 'x')], 'exists'],
+      [[entry(ROOT, 'x'), entry(0, 'y')], 'not-a-directory'],
+      [[entry(1, 'y'), entry(ROOT, 'x', DIRECTORY)], 'not-a-directory'],
+      [[entry(ROOT, 'x'), entry(ROOT, 'a/b')], 'invalid'],
+      [Array.from({ length: 257 }, (_, i) => entry(ROOT, `x${i}`)), 'invalid'],
+    ] as const) {
+      assert.throws(() => tree.createMany(refused), { code });
+    }
+    assert.deepEqual(
+      tree.list(ROOT, undefined, 10).map(({ name }) => name),
+      ['top'],
+    );
+    await tree.commit();
+    assert.equal(lines(tree).length, 202);
+    await tree.close();
+    const again = await open(folder);
+    assert.equal(lines(again).length, 202);
   }));

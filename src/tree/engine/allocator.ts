@@ -3,6 +3,8 @@ import { base32, LIMITS, type PodId, type Random } from '../../base/index.js';
 import type { InodeId, OpId } from '../schema.js';
 
 const RANDOM_BYTES = 5;
+/** A batch of so many inodes may leave the rest of a bucket empty. */
+const OWN_BUCKET_FROM = 64;
 const INODE = /^([a-z0-9-]{1,40})\/([0-9a-f]{1,10})$/;
 
 /**
@@ -23,6 +25,13 @@ export class InodeAllocator {
     const bucket = Math.floor(number / LIMITS.bucketInodesMax).toString(36);
     const index = (number % LIMITS.bucketInodesMax).toString(16).padStart(2, '0');
     return `${this.prefix}${bucket}/${index}`;
+  }
+
+  /** Ids for a batch, in a bucket of its own where that pays: a fresh bucket is put as one value. */
+  several(count: number): InodeId[] {
+    const size = LIMITS.bucketInodesMax;
+    if (count >= OWN_BUCKET_FROM && this.given % size !== 0) this.given += size - (this.given % size);
+    return Array.from({ length: count }, () => this.next());
   }
 }
 

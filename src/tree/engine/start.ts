@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { Emitter, errorFrom, LIMITS, type Log, type PodId, WormholeError } from '../../base/index.js';
 import type { Heads, Operation } from '../schema.js';
 import type { EngineClient, EngineEvents, EngineOptions, EngineReady } from './client.js';
+import { groupLength } from './grouping.js';
 import type {
   EngineEvent,
   FromThread,
@@ -292,7 +293,7 @@ class ThreadedEngine implements EngineClient {
   }
 
   private postGroup(): void {
-    const group = this.operations.slice(this.posted, this.posted + LIMITS.groupOperationsMax);
+    const group = this.operations.slice(this.posted, this.posted + groupLength(this.operations, this.posted));
     this.posted += group.length;
     this.inFlight++;
     this.lastPostMs = performance.now();

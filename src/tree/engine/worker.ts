@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import {
   Emitter,
-  LIMITS,
   type Log,
   type LogLevel,
   messageOf,
@@ -20,6 +19,7 @@ import { makeActor } from './actor.js';
 import { isDead } from './automerge.js';
 import type { EngineEvents, EngineReady } from './client.js';
 import { Engine } from './engine.js';
+import { groupLength } from './grouping.js';
 import type { EngineEvent, FromThread, ThreadSettings, ToThread } from './protocol.js';
 
 const RETRY_WHEN_FULL_MS = 1_000;
@@ -70,7 +70,7 @@ class EngineThread {
     try {
       if (this.engine.stalled) this.engine.retry();
       while (this.held.length > 0 && this.engine.founded) {
-        this.engine.apply(this.held.splice(0, LIMITS.groupOperationsMax));
+        this.engine.apply(this.held.splice(0, groupLength(this.held, 0)));
       }
     } catch (error) {
       if (isFull(error)) this.waitForSpace();

@@ -15,6 +15,8 @@ const toldNamesMax = 10_000;
 /** An operation that the index does not show yet. */
 interface Pending {
   seq: number;
+  /** Inodes that it writes to: most operations one, a batch hundreds. */
+  writes: number;
   rows: InodeId[];
   names: Seat[];
   counts: Counts;
@@ -42,6 +44,7 @@ export class Overlay {
   private readonly actor: string;
   private meta: Meta;
   private pending: Pending[] = [];
+  private writes = 0;
   private echoedSeq: number;
   private remoteBatches = 0;
   /** Values of the index that pending operations have overwritten. */
@@ -76,10 +79,16 @@ export class Overlay {
     return this.pending.length;
   }
 
+  /** Writes in these operations. */
+  get pendingWrites(): number {
+    return this.writes;
+  }
+
   /** Shows a journaled operation. Never throws: at worst the operation is seen only when the index has it. */
   apply(operation: Operation): void {
     this.current = {
       seq: operation.seq,
+      writes: operation.writes.length,
       rows: [],
       names: [],
       counts: NO_COUNTS,
@@ -94,6 +103,7 @@ export class Overlay {
       this.log.error('an operation is not shown until the index has it', { seq: operation.seq, error });
     }
     this.pending.push(this.current);
+    this.writes += this.current.writes;
     this.current = undefined;
   }
 
@@ -168,7 +178,9 @@ export class Overlay {
   private takeSettled(seq: number): Pending[] {
     let count = 0;
     while (count < this.pending.length && (this.pending[count] as Pending).seq <= seq) count++;
-    return this.pending.splice(0, count);
+    const settled = this.pending.splice(0, count);
+    for (const { writes } of settled) this.writes -= writes;
+    return settled;
   }
 
   /** What nobody else meddled with is in the index as it was shown here; only the rest needs comparing. */

@@ -11,6 +11,8 @@ export interface View {
   node(id: InodeId): Node | undefined;
   /** An inode id that was never given before. */
   allocate(): InodeId;
+  /** As many of them. */
+  allocateSeveral(count: number): InodeId[];
   /** Wall clock, nanoseconds. */
   time: bigint;
 }

@@ -60,6 +60,7 @@ export class Bench {
       tables: this.overlay.tables,
       node: (id) => viewNode(this.overlay.tables, id),
       allocate: () => allocator.next(),
+      allocateSeveral: (count) => allocator.several(count),
       time: 1n,
     };
   }
