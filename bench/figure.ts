@@ -10,9 +10,14 @@ export interface Figure {
   note?: string;
 }
 
+export interface ScenarioOptions {
+  /** Size of the tree, where the scenario is about that. */
+  files?: number;
+}
+
 export interface Scenario {
   name: string;
-  run(): Promise<Figure[]>;
+  run(options: ScenarioOptions): Promise<Figure[]>;
 }
 
 export function percentile(values: readonly number[], share: number): number {

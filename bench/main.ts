@@ -1,7 +1,8 @@
-// `npm run bench [-- scenario …]`: every performance claim comes from here, as a table and as JSON.
+// `npm run bench [-- scenario … --files N]`: every performance claim comes from here, as a table and as JSON.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { type Figure, formatFigures, type Scenario } from './figure.js';
 import { content } from './scenarios/content.js';
 import { creates } from './scenarios/creates.js';
@@ -10,6 +11,7 @@ import { largeTree } from './scenarios/large-tree.js';
 import { latency } from './scenarios/latency.js';
 import { mount } from './scenarios/mount.js';
 import { treeCopy } from './scenarios/tree-copy.js';
+import { treeScale } from './scenarios/tree-scale.js';
 import { versusSyncthing } from './scenarios/versus-syncthing.js';
 
 const SCENARIOS: Scenario[] = [
@@ -19,11 +21,16 @@ const SCENARIOS: Scenario[] = [
   largeRead,
   content,
   largeTree,
+  treeScale,
   mount,
   versusSyncthing,
 ];
 
-const wanted = process.argv.slice(2);
+const { values, positionals: wanted } = parseArgs({
+  allowPositionals: true,
+  options: { files: { type: 'string' } },
+});
+const files = Number(values.files ?? Number.NaN);
 const unknown = wanted.filter((name) => !SCENARIOS.some((scenario) => scenario.name === name));
 if (unknown.length > 0) {
   console.error(
@@ -37,7 +44,7 @@ for (const scenario of SCENARIOS) {
   if (wanted.length > 0 && !wanted.includes(scenario.name)) continue;
   const started = performance.now();
   console.error(`${scenario.name} …`);
-  const figures = await scenario.run();
+  const figures = await scenario.run(Number.isSafeInteger(files) && files > 0 ? { files } : {});
   all.push({ scenario: scenario.name, figures });
   console.log(
     `\n${scenario.name} (${Math.round((performance.now() - started) / 1000)} s)\n${formatFigures(figures)}`,

@@ -127,14 +127,15 @@ export class TreeDocument implements RegisterReader {
 
   // Reading
 
-  /** Undefined when there is nothing of it; all empty when nothing of it fits the schema. */
-  read(inode: InodeId): Registers | undefined {
+  /** Undefined when there is nothing of it; all empty when nothing of it fits the schema.
+   *  @param present the registers that it may have, when that is known: the document is slow to say what it lacks */
+  read(inode: InodeId, present = 'ldax'): Registers | undefined {
     const before = this.misfits;
     const registers: Registers = {
-      l: this.values(inode, 'l'),
-      d: this.values(inode, 'd'),
-      a: this.values(inode, 'a'),
-      x: this.values(inode, 'x'),
+      l: present.includes('l') ? this.values(inode, 'l') : [],
+      d: present.includes('d') ? this.values(inode, 'd') : [],
+      a: present.includes('a') ? this.values(inode, 'a') : [],
+      x: present.includes('x') ? this.values(inode, 'x') : [],
     };
     const isThere = REGISTER_NAMES.some((name) => registers[name].length > 0) || this.misfits > before;
     return isThere ? registers : undefined;
@@ -156,16 +157,24 @@ export class TreeDocument implements RegisterReader {
     return found as Registers[Name];
   }
 
-  *inodes(): Iterable<InodeId> {
-    for (const bucket of this.maps.keys()) yield* this.inodesOf(bucket);
+  /** Every inode with its registers. */
+  *all(): Iterable<{ inode: InodeId; registers: Registers | undefined }> {
+    for (const bucket of this.maps.keys()) {
+      for (const [inode, present] of this.inodesOf(bucket)) {
+        yield { inode, registers: this.read(inode, present) };
+      }
+    }
   }
 
-  private inodesOf(bucket: string): Set<InodeId> {
-    const inodes = new Set<InodeId>();
+  /** The inodes of a bucket, with the names of the registers that they have in any of its maps. */
+  private inodesOf(bucket: string): Map<InodeId, string> {
+    const inodes = new Map<InodeId, string>();
     for (const map of this.maps.get(bucket) ?? []) {
       for (const key of this.handle.keys(map)) {
-        const index = KEY.exec(key)?.[1];
-        if (index !== undefined) inodes.add(`${bucket}/${index}`);
+        const [, index, register = ''] = KEY.exec(key) ?? [];
+        if (index === undefined) continue;
+        const inode = `${bucket}/${index}`;
+        inodes.set(inode, (inodes.get(inode) ?? '') + register);
       }
     }
     return inodes;
@@ -337,7 +346,7 @@ export class TreeDocument implements RegisterReader {
       const isKnown = this.maps.has(key);
       if (action === 'makeMap' && BUCKET.test(key)) this.remember(key, `${startOp + at}@${actor}`);
       if (!isKnown) continue;
-      for (const inode of this.inodesOf(key)) unclear.add(inode);
+      for (const inode of this.inodesOf(key).keys()) unclear.add(inode);
       if (pred.length > 0) this.noteHidden(key);
     }
   }

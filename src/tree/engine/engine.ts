@@ -86,7 +86,7 @@ export class Engine {
       database,
       {
         read: (inode) => this.document.read(inode),
-        inodes: () => this.document.inodes(),
+        all: () => this.document.all(),
       },
       clock,
     );

@@ -7,8 +7,8 @@ import type { KnownRegisters } from './known-registers.js';
 export interface RegisterReader {
   /** All concurrent values of an inode's registers, or undefined when the document has no such inode. */
   read(inode: InodeId): Registers | undefined;
-  /** Every inode of the document, for a rebuild. */
-  inodes(): Iterable<InodeId>;
+  /** Every inode of the document with its registers, for a rebuild. */
+  all(): Iterable<{ inode: InodeId; registers: Registers | undefined }>;
 }
 
 /** What a batch of changes did to the visible tree. */

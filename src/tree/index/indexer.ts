@@ -1,7 +1,6 @@
 import { type Clock, systemClock, WormholeError } from '../../base/index.js';
 import type { Batch, Database } from '../../store/index.js';
 import type { IndexChange, Indexer, RegisterReader } from '../engine/indexer.js';
-import type { KnownRegisters } from '../engine/known-registers.js';
 import type { HistoryLog } from '../history/history-log.js';
 import { HistoryRecorder, type Observed } from '../history/recorder.js';
 import { resolve } from '../resolver/resolve.js';
@@ -79,7 +78,10 @@ class DatabaseIndexer implements Indexer {
     const observe = (inode: InodeId, before: Row | undefined, now: Row) => {
       if (before !== undefined || !now.alive) observed.push({ inode, before, now });
     };
-    const { layer, counts, inodes } = this.resolve(this.hot, touched, { time, timeOf, observe }, known);
+    const changes = [...touched].map((each): Change => {
+      return { inode: each, registers: known.has(each) ? known.get(each) : this.reader.read(each) };
+    });
+    const { layer, counts, inodes } = resolveIn(this.hot, changes, { time, timeOf, observe });
     const meta: Meta = { ...this.meta, heads, seq, counts: addCounts(this.meta.counts, counts) };
     const shown = changeOf(layer, inodes, this.hot);
     const wallMs = (inode: InodeId) => Number((timeOf(inode) ?? time) / 1_000_000n);
@@ -100,8 +102,8 @@ class DatabaseIndexer implements Indexer {
     const hot = new HotTables(tables);
     while (tables.clearSome(clearBatchEntries));
     let counts = NO_COUNTS;
-    for (const batch of batches(this.reader.inodes(), rebuildBatchInodes)) {
-      const { layer, counts: more } = this.resolve(hot, batch, { time });
+    for (const changes of batches(this.reader.all(), rebuildBatchInodes)) {
+      const { layer, counts: more } = resolveIn(hot, changes, { time });
       counts = addCounts(counts, more);
       tables.write(layer.heldRows(), layer.heldNames(), undefined);
       hot.adopt(layer);
@@ -137,21 +139,16 @@ class DatabaseIndexer implements Indexer {
     if (this.old === undefined || ++this.updates < clearAfterUpdates) return;
     if (!this.old.clearSome(clearEntriesPerUpdate)) this.old = undefined;
   }
+}
 
-  private resolve(
-    hot: HotTables,
-    touched: Iterable<InodeId>,
-    context: Context,
-    known?: KnownRegisters,
-  ): { layer: LayeredTables; counts: Counts; inodes: InodeId[] } {
-    const layer = new LayeredTables(hot);
-    const changes: Change[] = [];
-    for (const inode of touched) {
-      changes.push({ inode, registers: known?.has(inode) ? known.get(inode) : this.reader.read(inode) });
-    }
-    const { counts, inodes } = resolve(layer, changes, context);
-    return { layer, counts, inodes };
-  }
+function resolveIn(
+  hot: HotTables,
+  changes: readonly Change[],
+  context: Context,
+): { layer: LayeredTables; counts: Counts; inodes: InodeId[] } {
+  const layer = new LayeredTables(hot);
+  const { counts, inodes } = resolve(layer, changes, context);
+  return { layer, counts, inodes };
 }
 
 function otherGeneration(meta: Meta): number {

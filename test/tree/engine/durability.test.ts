@@ -62,13 +62,15 @@ test('the document is the same after a clean stop, with and without a snapshot',
       if (snapshot) await pod.engine.snapshot();
       write(pod, pod.engine.appliedSeq + 1);
       const { heads, seq } = await settled(pod);
-      const rows = [...pod.indexer.reader.inodes()].map((inode) => [inode, pod.read(inode)]);
+      const rows = [...pod.indexer.reader.all()]
+        .map(({ inode }) => inode)
+        .map((inode) => [inode, pod.read(inode)]);
       await pod.close();
       pod = await openPod(folder);
       assert.deepEqual(pod.engine.durable, { heads, seq });
       assert.equal(pod.engine.condition, undefined);
       assert.deepEqual(
-        [...pod.indexer.reader.inodes()].map((inode) => [inode, pod.read(inode)]),
+        [...pod.indexer.reader.all()].map(({ inode }) => inode).map((inode) => [inode, pod.read(inode)]),
         rows,
       );
     }
@@ -272,7 +274,11 @@ test('a store put back from a backup neither wedges sync nor undoes what was don
     pod = await openPod(a); // with the database that knows what the peer had
     pod.apply(created('new/00', 'after the restore'));
     await converse(pod, peer);
-    assert.deepEqual([...pod.indexer.reader.inodes()].sort(), ['new/00', 'one/01', 'one/02']);
+    assert.deepEqual([...pod.indexer.reader.all()].map(({ inode }) => inode).sort(), [
+      'new/00',
+      'one/01',
+      'one/02',
+    ]);
     assert.deepEqual(pod.engine.durable.heads, peer.engine.durable.heads);
     await pod.close();
     await peer.close();

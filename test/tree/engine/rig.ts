@@ -71,7 +71,10 @@ export class MemoryIndexer implements Indexer {
   rebuild({ heads, seq }: Parameters<Indexer['rebuild']>[0]): void {
     this.calls.push({ kind: 'rebuild', touched: [] });
     this.rows.clear();
-    for (const inode of this.reader.inodes()) this.take(inode);
+    for (const { inode, registers } of this.reader.all()) {
+      assert.deepEqual(registers, this.reader.read(inode));
+      this.take(inode);
+    }
     this.stamped = { heads, seq };
   }
 

@@ -248,7 +248,9 @@ test('pods that exchange at random end in the same document, and each index equa
         await meetAll(pods);
         for (const pod of pods) {
           assert.deepEqual(pod.engine.durable.heads, pods[0].engine.durable.heads);
-          const rows = [...pod.indexer.reader.inodes()].map((id) => [id, pod.read(id)] as const);
+          const rows = [...pod.indexer.reader.all()]
+            .map(({ inode }) => inode)
+            .map((id) => [id, pod.read(id)] as const);
           assert.deepEqual(new Map(rows), new Map([...pod.indexer.rows]));
           assert.deepEqual(new Map(rows), new Map([...pods[0].indexer.rows]));
         }

@@ -113,8 +113,8 @@ export class Registry {
     return this.map.get(inode);
   }
 
-  inodes(): Iterable<InodeId> {
-    return this.map.keys();
+  *all(): Iterable<{ inode: InodeId; registers: Registers }> {
+    for (const [inode, registers] of this.map) yield { inode, registers };
   }
 
   /** A value of a register; `replaces`: the ids it overwrites (else it is concurrent). */

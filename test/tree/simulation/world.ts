@@ -231,7 +231,7 @@ class World {
     const [first] = this.pods as [SimulatedPod];
     const rebuilt = new WatchedTables();
     const registers: { inode: string; registers: Registers | undefined }[] = [];
-    for (const inode of first.reader.inodes()) registers.push({ inode, registers: first.reader.read(inode) });
+    for (const each of first.reader.all()) registers.push(each);
     rebuilt.resolve(registers, false);
     rebuilt.check();
     const shown = Object.fromEntries(lines(first.tree).map(contentOfLine));

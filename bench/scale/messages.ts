@@ -1,0 +1,28 @@
+/** What the scenario asks of a pod in a process of its own, and the answers. */
+export interface Requests {
+  open: { ask: { founder: boolean; name: string; folder: string }; answer: { entries: number } };
+  /** Resolves when document and index are there. */
+  loaded: { ask: Record<string, never>; answer: { heads: number; files: number } };
+  create: { ask: { count: number; apart: boolean }; answer: { processorMs: number; mainMs: number } };
+  rename: { ask: Record<string, never>; answer: { shownMs: number; durableMs: number } };
+  diverge: { ask: { count: number; side: number }; answer: { seconds: number } };
+  snapshot: { ask: Record<string, never>; answer: Uint8Array | undefined };
+  adopt: { ask: Uint8Array; answer: { files: number } };
+  generate: { ask: Record<string, never>; answer: Uint8Array | undefined };
+  receive: { ask: Uint8Array; answer: { heads: readonly string[] } };
+  /** Takes pushed changes; answers how long it took until readers saw them. */
+  push: { ask: Uint8Array[]; answer: { ms: number } };
+  /** One change here, as its peers get it. */
+  change: { ask: { name: string }; answer: Uint8Array[] };
+  /** Begins to watch the event loop, and tells what it saw since the last time. */
+  loop: { ask: Record<string, never>; answer: { longestMs: number } };
+  fingerprint: {
+    ask: Record<string, never>;
+    answer: { heads: readonly string[]; files: number; conflicts: number };
+  };
+  close: { ask: Record<string, never>; answer: Record<string, never> };
+}
+
+export type RequestName = keyof Requests;
+export type Ask = { id: number; name: RequestName; ask: unknown };
+export type Answer = { id: number; answer: unknown } | { id: number; error: string };
