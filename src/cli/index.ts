@@ -3,8 +3,10 @@ import Conflicts from './commands/conflicts.js';
 import Doctor from './commands/doctor.js';
 import Down from './commands/down.js';
 import Evict from './commands/evict.js';
+import Export from './commands/export.js';
 import Fsck from './commands/fsck.js';
 import HistoryCommand from './commands/history.js';
+import Import from './commands/import.js';
 import Inspect from './commands/inspect.js';
 import Invite from './commands/invite.js';
 import Join from './commands/join.js';
@@ -38,6 +40,8 @@ export const COMMANDS = {
   conflicts: Conflicts,
   resolve: Resolve,
   sync: Sync,
+  import: Import,
+  export: Export,
   history: HistoryCommand,
   restore: Restore,
   trash: Trash,

@@ -1,3 +1,5 @@
+import type { Transferred } from '../daemon/control.js';
+
 /** Seconds as people say them: `40 s`, `3 min`, `2 h`. */
 export function formatSeconds(seconds: number): string {
   if (seconds < 90) return `${Math.round(seconds)} s`;
@@ -44,4 +46,17 @@ export function formatMode(kind: string, mode: number): string {
     triple(mode >> 3, (mode & 0o2000) !== 0, 's') +
     triple(mode, (mode & 0o1000) !== 0, 't')
   );
+}
+
+/** What a bulk copy came to, and what it left. */
+export function formatTransfer(where: string, transfer: Transferred): string {
+  const { files, folders, bytes, already, left, leftCount } = transfer;
+  const there = already === 0 ? '' : `; ${already} files were there already`;
+  const lines = [
+    `${files} files, ${folders} folders and ${(bytes / 1e6).toFixed(1)} MB copied ${where}${there}.`,
+  ];
+  if (leftCount > 0) lines.push(`${leftCount} left as they are:`);
+  for (const { path, reason } of left) lines.push(`  ${path}: ${reason}`);
+  if (leftCount > left.length) lines.push(`  and ${leftCount - left.length} more`);
+  return `${lines.join('\n')}\n`;
 }

@@ -10,6 +10,7 @@ import { metricsOf } from './metrics.js';
 import type { Pod } from './pod.js';
 import { restore, undoMassDeletion } from './restore.js';
 import { podStatuses, statusOf } from './status.js';
+import { exportFrom, importInto } from './transfer.js';
 
 /** Without --timeout, `wh sync --wait` waits for so long: longer than anybody looks on. */
 const SYNC_TIMEOUT_MS = 24 * 60 * 60 * 1000;
@@ -41,6 +42,8 @@ export function controlHandlers(pod: Pod): ControlHandlers {
     conflicts: ({ names }, { signal }) => conflictsOf(pod, names, signal),
     resolve: ({ path, keep }) => resolveConflict(pod, path, keep),
     metrics: () => metricsOf(pod),
+    import: ({ source, path }, context) => importInto(pod, source, path, context),
+    export: ({ path, target }, context) => exportFrom(pod, path, target, context),
     stop: () => {
       // The answer goes out first.
       setImmediate(() => pod.stop('wh down'));

@@ -227,6 +227,21 @@ export interface Metric {
   samples: { labels: Record<string, string>; value: number }[];
 }
 
+/** What a bulk copy into or out of the tree came to. */
+export interface Transferred {
+  /** In the tree. */
+  path: string;
+  /** Copied now. */
+  files: number;
+  folders: number;
+  bytes: number;
+  /** Files that were there already, byte for byte. */
+  already: number;
+  /** What was not copied, with the reason; at most a hundred are named. */
+  left: { path: string; reason: string }[];
+  leftCount: number;
+}
+
 /** Every call of the control socket: its arguments and its result. */
 export interface ControlCalls {
   status: { arguments: Record<string, never>; result: Status };
@@ -254,6 +269,10 @@ export interface ControlCalls {
   /** `keep`: `mine`, `theirs`, `both`, or the id of a version (its beginning is enough). */
   resolve: { arguments: { path: string; keep: string }; result: { path: string; kept: string[] } };
   metrics: { arguments: Record<string, never>; result: Metric[] };
+  /** `source`: a folder of this machine; `path`: where in the tree, made when it is missing. */
+  import: { arguments: { source: string; path: string }; result: Transferred };
+  /** `target`: a folder of this machine, made when it is missing. */
+  export: { arguments: { path: string; target: string }; result: Transferred };
   /** Answered at once; the daemon is down when its process is gone. */
   stop: { arguments: Record<string, never>; result: { pid: number } };
 }

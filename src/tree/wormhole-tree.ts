@@ -163,6 +163,8 @@ export class WormholeTree implements Tree {
   createMany(entries: readonly NewEntry[]): InodeId[] {
     const { inodes, writes } = createMany(this.begin(), entries);
     if (writes.length > 0) this.commitWrites(writes);
+    // Not the kernel's own doing; what lies in folders of the batch it has not seen.
+    this.tellAll(inodes.filter((_, at) => typeof entries[at]?.parent === 'string'));
     return inodes;
   }
 

@@ -1,0 +1,227 @@
+// Decision 14, measured: what years of use add to the document, and what an epoch takes away again.
+// `node dist/bench/decisions/epochs.js [days]`, `node dist/bench/decisions/epochs.js epoch [files]`
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { TreeDocument } from '../../src/tree/engine/document.js';
+import { snapshotPath } from '../../src/tree/engine/load.js';
+import {
+  encodeData,
+  encodeLocation,
+  encodeRegister,
+  encodeTombstone,
+} from '../../src/tree/engine/registers.js';
+import { decodeSnapshot } from '../../src/tree/engine/snapshot.js';
+import { type InodeId, REGISTER_NAMES, ROOT } from '../../src/tree/index.js';
+import { BENCH_NETWORK, makeTree } from '../scale/make.js';
+
+interface Office {
+  name: string;
+  savesADay: number;
+  /** Files at the beginning. */
+  files: number;
+  /** Machines that are started once a day, each with a new actor. */
+  pods: number;
+  /** Saves that go into one change. */
+  group: number;
+}
+
+const OFFICES: Office[] = [
+  { name: 'family', savesADay: 1_000, files: 20_000, pods: 4, group: 1 },
+  { name: 'office, a change a save', savesADay: 20_000, files: 100_000, pods: 20, group: 1 },
+  { name: 'office, saves in groups of 5', savesADay: 20_000, files: 100_000, pods: 20, group: 5 },
+];
+/** Of a hundred saves: new files, renames, deletions; the rest are new contents. */
+const NEW = 8;
+const RENAMES = 3;
+const DELETIONS = 4;
+/** Files that are being worked on in one day. */
+const ACTIVE = 0.02;
+const BUCKET = 256;
+const YEAR = 365;
+
+/** Replays. */
+class Dice {
+  private state: number;
+
+  constructor(seed: number) {
+    this.state = seed;
+  }
+
+  below(limit: number): number {
+    this.state = (Math.imul(this.state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((this.state / 2 ** 32) * limit);
+  }
+}
+
+const content = (n: number): string =>
+  `c${(n * 2_654_435_761).toString(16).padStart(16, '0').repeat(4).slice(0, 64)}`;
+const data = (n: number, at: number): Uint8Array =>
+  encodeData({
+    kind: 'file',
+    size: 1 + (n % 1_000_000),
+    mtime: 1_790_000_000_000_000_000n + BigInt(at) * 86_437n,
+    content: content(n),
+    mode: 0o644,
+  });
+
+/** A tree in use, day by day, on one document. */
+class History {
+  document = TreeDocument.empty('00'.repeat(10), BENCH_NETWORK);
+  saves = 0;
+  private readonly files: InodeId[] = [];
+  private readonly dice = new Dice(7);
+  private start = 0;
+  private given = 0;
+
+  constructor(files: number) {
+    this.document.found();
+    for (let at = 0; at < files; at += BUCKET) {
+      const values: { [key: string]: Uint8Array } = {};
+      for (let n = 0; n < BUCKET; n++) {
+        const index = n.toString(16).padStart(2, '0');
+        values[`${index}l`] = encodeLocation({ parent: ROOT, name: `document ${at + n}.odt` });
+        values[`${index}d`] = data(at + n, at + n);
+        this.files.push(`imported${at / BUCKET}/${index}`);
+      }
+      this.document.makeBucket(`imported${at / BUCKET}`, values);
+      this.document.commit();
+    }
+  }
+
+  /** Each pod has its part of the day's saves under the actor of its start. */
+  day({ savesADay, pods, group }: Office): void {
+    for (let pod = 0; pod < pods; pod++) {
+      const bytes = this.document.save();
+      this.document.free();
+      this.start++;
+      this.document = TreeDocument.load(bytes, this.start.toString(16).padStart(20, '0'), BENCH_NETWORK);
+      this.given = 0;
+      const active = Array.from(
+        { length: Math.max(20, Math.floor((this.files.length * ACTIVE) / pods)) },
+        () => this.dice.below(this.files.length),
+      );
+      const saves = Math.floor(savesADay / pods);
+      for (let i = 0; i < saves; i++) {
+        this.save(active);
+        const isWhole = i % group === group - 1 || i === saves - 1;
+        // Who deletes what is deleted writes nothing.
+        if (isWhole && this.document.pendingWrites() > 0) this.document.commit();
+      }
+    }
+  }
+
+  private save(active: readonly number[]): void {
+    const n = ++this.saves;
+    const inode = this.files[active[this.dice.below(active.length)] ?? 0] ?? '';
+    const kind = this.dice.below(100);
+    if (kind < NEW) this.create(n);
+    else if (kind < NEW + RENAMES) {
+      const previous = { parent: ROOT, name: 'before' };
+      this.document.put(inode, 'l', encodeLocation({ parent: ROOT, name: `renamed ${n}.odt`, previous }));
+    } else if (kind < NEW + RENAMES + DELETIONS) {
+      const saw = [...this.document.values(inode, 'l'), ...this.document.values(inode, 'd')].map(
+        ({ id }) => id,
+      );
+      this.document.put(inode, 'x', encodeTombstone({ saw }));
+    } else this.document.put(inode, 'd', data(n * 31, n));
+  }
+
+  private create(n: number): void {
+    const bucket = `start${this.start}x${Math.floor(this.given / BUCKET)}`;
+    const inode = `${bucket}/${(this.given % BUCKET).toString(16).padStart(2, '0')}`;
+    this.given++;
+    if (!this.document.hasBucket(bucket)) this.document.makeBucket(bucket);
+    this.document.put(inode, 'l', encodeLocation({ parent: ROOT, name: `new ${n}.odt` }));
+    this.document.put(inode, 'd', data(n * 31, n));
+    this.files.push(inode);
+  }
+}
+
+interface Point {
+  saves: number;
+  megabytes: number;
+  loadMs: number;
+}
+
+function pointOf(history: History): Point {
+  const bytes = history.document.save();
+  const loads = [0, 1, 2].map(() => {
+    const started = performance.now();
+    TreeDocument.load(bytes, 'ff'.repeat(10), BENCH_NETWORK).free();
+    return performance.now() - started;
+  });
+  return { saves: history.saves, megabytes: bytes.length / 1e6, loadMs: Math.min(...loads) };
+}
+
+function measureOffice(office: Office, days: number): void {
+  const history = new History(office.files);
+  const first = pointOf(history);
+  const started = performance.now();
+  for (let day = 0; day < days; day++) history.day(office);
+  const last = pointOf(history);
+  const thousands = last.saves / 1_000;
+  const bytes = ((last.megabytes - first.megabytes) * 1e6) / thousands;
+  const ms = (last.loadMs - first.loadMs) / thousands;
+  const year = (office.savesADay * YEAR) / 1_000;
+  console.log(
+    `${office.name}: ${days} days, ${last.saves} saves in ${((performance.now() - started) / 1000).toFixed(0)} s; ` +
+      `document ${first.megabytes.toFixed(1)} → ${last.megabytes.toFixed(1)} MB, load ${first.loadMs.toFixed(0)} → ${last.loadMs.toFixed(0)} ms; ` +
+      `a thousand saves ${(bytes / 1000).toFixed(1)} KB and ${ms.toFixed(2)} ms; ` +
+      `a year, extrapolated, ${(first.megabytes + (bytes * year) / 1e6).toFixed(0)} MB and ${((first.loadMs + ms * year) / 1000).toFixed(1)} s`,
+  );
+  history.document.free();
+}
+
+/** The cut: every register's values as they stand, into a document without a past. */
+async function measureEpoch(files: number): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'wormhole-epoch-'));
+  try {
+    const made = await makeTree(folder, files);
+    const { document: bytes } = decodeSnapshot(readFileSync(snapshotPath(join(folder, 'document'))));
+    let started = performance.now();
+    const old = TreeDocument.load(bytes, 'ee'.repeat(10), BENCH_NETWORK);
+    const lap = (name: string) => {
+      console.log(`  ${name}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
+      started = performance.now();
+    };
+    console.log(`epoch of ${files} files, ${(made.bytes / 1e6).toFixed(0)} MB:`);
+    lap('the old document loaded');
+    const next = TreeDocument.empty('ee'.repeat(10), BENCH_NETWORK);
+    next.found();
+    let bucket = '';
+    let values: { [key: string]: Uint8Array } = {};
+    const flush = () => {
+      if (Object.keys(values).length === 0) return;
+      next.makeBucket(`epoch${bucket}`, values);
+      next.commit();
+      values = {};
+    };
+    for (const { inode, registers } of old.all()) {
+      const [of = '', index = ''] = inode.split('/');
+      if (of !== bucket) flush();
+      bucket = of;
+      for (const name of REGISTER_NAMES) {
+        const winner = registers?.[name].at(-1);
+        if (winner !== undefined) values[index + name] = encodeRegister(name, winner.value);
+      }
+    }
+    flush();
+    lap('read and written anew');
+    const saved = next.save();
+    lap(`saved, ${(saved.length / 1e6).toFixed(0)} MB`);
+    old.free();
+    next.free();
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const [first, second] = process.argv.slice(2);
+if (first === 'epoch') await measureEpoch(Number(second ?? 1_000_000));
+else
+  for (const office of OFFICES)
+    measureOffice(
+      office,
+      Math.max(1, Math.round(Number(first ?? 20) / (office.savesADay > 10_000 ? 10 : 1))),
+    );
