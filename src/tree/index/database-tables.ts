@@ -68,6 +68,12 @@ export class DatabaseTables implements IndexReader {
     this.nameTable = database.table(nameTableName(generation));
   }
 
+  /** The database was refreshed: another thread has written to it. */
+  refresh(): void {
+    this.actors.refresh();
+    this.starts.refresh();
+  }
+
   row(inode: InodeId): Row | undefined {
     const key = this.ids.find(inode);
     const bytes = key === undefined ? undefined : this.rowTable.get(key);

@@ -49,6 +49,7 @@ export class HotTables implements IndexReader {
   }
 
   forget({ inodes, names }: IndexChange): void {
+    this.below.refresh();
     for (const inode of inodes) this.hotRows.delete(inode);
     for (const { parent, name } of names) this.hotNames.delete(`${parent}\0${name}`);
   }

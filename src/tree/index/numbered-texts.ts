@@ -1,5 +1,7 @@
 import type { Batch, Database, Table } from '../../store/index.js';
 
+const MISSES_MAX = 1_000;
+
 /** Long texts that appear in every row (actors, the starts of inode ids) and have small numbers there instead. */
 export class NumberedTexts {
   private readonly tableName: string;
@@ -7,6 +9,8 @@ export class NumberedTexts {
   private readonly texts: string[] = [];
   private readonly numbers = new Map<string, number>();
   private saved = 0;
+  /** Texts that the table did not have when it was last looked at: a new start's files ask for theirs by the thousand. */
+  private readonly misses = new Set<string>();
 
   constructor(database: Database, tableName: string) {
     this.tableName = tableName;
@@ -30,9 +34,16 @@ export class NumberedTexts {
   /** The number of a text that some row may name. */
   knownNumberOf(text: string): number | undefined {
     const known = this.numbers.get(text);
-    if (known !== undefined) return known;
+    if (known !== undefined || this.misses.has(text)) return known;
     this.load();
-    return this.numbers.get(text);
+    const found = this.numbers.get(text);
+    if (found === undefined && this.misses.size < MISSES_MAX) this.misses.add(text);
+    return found;
+  }
+
+  /** Another thread has written to the table perhaps. */
+  refresh(): void {
+    this.misses.clear();
   }
 
   save(batch: Batch): void {
@@ -57,6 +68,7 @@ export class NumberedTexts {
   }
 
   private remember(text: string): number {
+    this.misses.delete(text);
     this.numbers.set(text, this.texts.length);
     return this.texts.push(text) - 1;
   }
