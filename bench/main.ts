@@ -10,6 +10,8 @@ import { largeRead } from './scenarios/large-read.js';
 import { largeTree } from './scenarios/large-tree.js';
 import { latency } from './scenarios/latency.js';
 import { mount } from './scenarios/mount.js';
+import { plan } from './scenarios/plan.js';
+import { repair } from './scenarios/repair.js';
 import { treeCopy } from './scenarios/tree-copy.js';
 import { treeScale } from './scenarios/tree-scale.js';
 import { versusSyncthing } from './scenarios/versus-syncthing.js';
@@ -24,6 +26,8 @@ const SCENARIOS: Scenario[] = [
   treeScale,
   mount,
   versusSyncthing,
+  plan,
+  repair,
 ];
 
 const { values, positionals: wanted } = parseArgs({

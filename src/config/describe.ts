@@ -72,8 +72,10 @@ export function differencesOf(before: NetworkConfig, after: NetworkConfig): Diff
 export function describeConfig(config: NetworkConfig, pod: string, own: PodConfig): Described[] {
   const defaults = settingsOf(defaultNetworkConfig());
   const declared = settingsOf(config);
-  const effective = { ...config, pods: new Map([[pod, effectivePodSettings(config, pod, own)]]) };
-  const mine = [...settingsOf(effective)].filter(([setting]) => setting.startsWith(`pods.${pod}.`));
+  const withOwn = (settings: PodConfig) =>
+    settingsOf({ ...config, pods: new Map([[pod, effectivePodSettings(config, pod, settings)]]) });
+  const without = withOwn({});
+  const mine = [...withOwn(own)].filter(([setting, value]) => without.get(setting) !== value);
   return [...new Map([...declared, ...mine])].map(([setting, value]) => {
     if (declared.get(setting) !== value) return { setting, value, from: 'pod.yaml' };
     return { setting, value, from: defaults.get(setting) === value ? 'default' : 'wormhole.yaml' };

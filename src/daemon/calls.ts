@@ -1,10 +1,30 @@
-import { WormholeError } from '../base/index.js';
+import { systemClock, WormholeError } from '../base/index.js';
+import { describeLabels } from '../config/index.js';
 import { formatPodId } from '../net/index.js';
 import type { Inspection as Holding } from '../placement/index.js';
 import { type Node, parseConflictInode } from '../tree/index.js';
 import { conflictsOf, resolveConflict } from './conflicts.js';
-import type { FileState, Fsck, Inspection, Listed, Pinned, PodDetails, SyncResult } from './control.js';
+import type {
+  FileState,
+  Fsck,
+  Inspection,
+  Listed,
+  Pinned,
+  PodDetails,
+  ScrubResult,
+  SyncResult,
+} from './control.js';
 import type { ControlHandlers } from './control-server.js';
+import {
+  applyConfig,
+  checkAdmin,
+  configHistory,
+  editDeclaration,
+  planConfig,
+  showConfig,
+  undoConfig,
+} from './declaration.js';
+import { leaveNetwork, removePod } from './departure.js';
 import { historyOf, trashOf } from './history.js';
 import { metricsOf } from './metrics.js';
 import type { Pod } from './pod.js';
@@ -24,7 +44,7 @@ export function controlHandlers(pod: Pod): ControlHandlers {
   return {
     status: () => statusOf(pod),
     pods: () => podDetails(pod),
-    invite: ({ role, lifetimeMs }) => invite(pod, role, lifetimeMs),
+    invite: ({ role, lifetimeMs, pod: name }) => invite(pod, role, lifetimeMs, name),
     sync: ({ copies, timeoutMs }, { signal }) => sync(pod, copies, timeoutMs ?? SYNC_TIMEOUT_MS, signal),
     inspect: ({ path }) => inspect(pod, path),
     list: ({ path }) => list(pod, path),
@@ -44,6 +64,27 @@ export function controlHandlers(pod: Pod): ControlHandlers {
     metrics: () => metricsOf(pod),
     import: ({ source, path }, context) => importInto(pod, source, path, context),
     export: ({ path, target }, context) => exportFrom(pod, path, target, context),
+    config: () => showConfig(pod),
+    configHistory: () => configHistory(pod),
+    plan: ({ text }, { signal }) => planConfig(pod, text, signal),
+    apply: ({ text }, { signal }) => applyConfig(pod, text, signal),
+    configUndo: (_, { signal }) => undoConfig(pod, signal),
+    freeze: async ({ frozen }) => {
+      checkAdmin(pod, 'freeze the network');
+      await editDeclaration(pod, ['frozen'], frozen ? true : undefined);
+      return { frozen };
+    },
+    remove: async ({ pod: name, dead, timeoutMs }, context) => {
+      await removePod(pod, name, dead, { ...context, clock: systemClock, timeoutMs });
+      return { removed: name };
+    },
+    leave: async ({ abandon, timeoutMs }, context) => {
+      const onlyHere = await leaveNetwork(pod, abandon, { ...context, clock: systemClock, timeoutMs });
+      setImmediate(() => pod.stop('wh leave'));
+      return { onlyHere, pid: process.pid };
+    },
+    rebalance: ({ plan }, { signal }) => (plan ? pod.placement.surplus(signal) : pod.placement.rebalance()),
+    scrub: (_, { progress, signal }) => scrub(pod, progress, signal),
     stop: () => {
       // The answer goes out first.
       setImmediate(() => pod.stop('wh down'));
@@ -52,14 +93,31 @@ export function controlHandlers(pod: Pod): ControlHandlers {
   };
 }
 
-function invite(pod: Pod, role: string, lifetimeMs: number): { code: string; expires: string } {
+/** One round at full speed, over everything that is here. */
+function scrub(pod: Pod, progress: (line: string) => void, signal: AbortSignal): Promise<ScrubResult> {
+  const { files } = pod.tree.counts();
+  return pod.placement.scrub({
+    bytesPerSecond: () => Number.POSITIVE_INFINITY,
+    reached: (_, so) => progress(`${so.files} of ${files} files read, ${so.damaged} damaged chunks`),
+    signal,
+  });
+}
+
+function invite(
+  pod: Pod,
+  role: string,
+  lifetimeMs: number,
+  name: string | null,
+): { code: string; expires: string } {
+  checkAdmin(pod, 'invite');
   if (pod.config.join === 'closed') {
     throw new WormholeError(
       'not-permitted',
       'the network is closed to new pods: its declaration says `join: closed`.',
     );
   }
-  const { code, expiresAtMs } = pod.invites.create({ role, lifetimeMs });
+  const grant = name === null ? role : `${role}/${name}`;
+  const { code, expiresAtMs } = pod.invites.create({ role: grant, lifetimeMs });
   return { code, expires: new Date(expiresAtMs).toISOString() };
 }
 
@@ -124,7 +182,7 @@ function nodeAt(pod: Pod, path: string): Node {
 async function inspect(pod: Pod, path: string): Promise<Inspection> {
   const node = nodeAt(pod, path);
   const isFile = node.kind === 'file';
-  const [holding] = isFile ? await pod.placement.inspect([node.content]) : [];
+  const [holding] = isFile ? await pod.placement.inspect([{ inode: node.id, content: node.content }]) : [];
   const conflict = parseConflictInode(node.id);
   return {
     path: pod.tree.pathOf(node.id),
@@ -138,14 +196,30 @@ async function inspect(pod: Pod, path: string): Promise<Inspection> {
     versions: [{ version: node.versions.at(-1) ?? '', time: isoTime(node.mtime), size: node.size }],
     conflict: conflict === undefined ? null : pod.tree.pathOf(conflict.inode),
     pinned: pod.placement.isPinned(node.id),
+    reason: isFile ? reasonOf(pod, node.id) : '',
   };
+}
+
+/** `2 copies in 2 zones, by /accounts/**; preferring media ssd` */
+function reasonOf(pod: Pod, inode: string): string {
+  const { policy, copies, here } = pod.placement.layoutOf(inode);
+  if (policy.ignore) return `stays on the machine that made it, by ${policy.rules.join(', ')}`;
+  const zones = policy.zones > 1 ? ` in ${policy.zones} zones` : '';
+  const by = policy.rules.length === 0 ? 'by default' : `by ${policy.rules.join(', ')}`;
+  const parts = [`${copies} ${copies === 1 ? 'copy' : 'copies'}${zones}, ${by}`];
+  const [asked, preferred] = [describeLabels(policy.require), describeLabels(policy.prefer)];
+  if (asked !== '') parts.push(`requiring ${asked}`);
+  if (preferred !== '') parts.push(`preferring ${preferred}`);
+  if (policy.pin.length > 0) parts.push(`pinned on ${policy.pin.join(', ')}`);
+  if (here) parts.push('pinned here, or asked for often here');
+  return parts.join('; ');
 }
 
 async function list(pod: Pod, path: string): Promise<Listed[]> {
   const node = nodeAt(pod, path);
   const nodes = node.kind === 'directory' ? childrenOf(pod, node) : [node];
   const files = nodes.filter((child) => child.kind === 'file');
-  const holdings = await pod.placement.inspect(files.map((file) => file.content));
+  const holdings = await pod.placement.inspect(files.map(({ id, content }) => ({ inode: id, content })));
   const holdingOf = new Map<string, Holding | undefined>(files.map((file, i) => [file.id, holdings[i]]));
   return nodes.map((child) => ({
     name: child.name,

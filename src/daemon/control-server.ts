@@ -10,7 +10,8 @@ export type ControlHandlers = {
   ) => Promise<ControlCalls[Name]['result']> | ControlCalls[Name]['result'];
 };
 
-const BODY_BYTES_MAX = 64 * 1024;
+/** A declaration fits, as JSON. */
+const BODY_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Listens on the control socket, mode 0600. The store's lock is held, so a socket that lies there is stale. */
 export async function serveControl(socket: string, handlers: ControlHandlers, log: Log): Promise<Server> {

@@ -73,6 +73,8 @@ export interface Inspection {
   /** Path of the file that this one is in conflict with, or null. */
   conflict: string | null;
   pinned: boolean;
+  /** Why it is where it is, for people. */
+  reason: string;
 }
 
 export interface Listed {
@@ -242,12 +244,65 @@ export interface Transferred {
   leftCount: number;
 }
 
+/** One setting of the declaration that changes; null where it is not set. */
+export interface SettingChange {
+  setting: string;
+  from: string | null;
+  to: string | null;
+}
+
+/** What is in force, and who says so. */
+export interface ConfigShown {
+  /** As it was declared; empty when nobody declared anything. */
+  text: string;
+  /** Who declared it and when, by that pod's clock; null when nobody did. */
+  declared: { by: string; at: string; number: number } | null;
+  settings: { setting: string; value: string; from: 'wormhole.yaml' | 'pod.yaml' | 'default' }[];
+  /** Promises that these pods cannot keep, a sentence each. */
+  unmet: string[];
+}
+
+export interface ConfigEntry {
+  number: number;
+  by: string;
+  /** ISO 8601. */
+  at: string;
+  changes: SettingChange[];
+}
+
+/** What a declaration would change. */
+export interface ConfigPlan {
+  changes: SettingChange[];
+  /** Files whose copies are not all where they are now. */
+  files: number;
+  make: { copies: number; bytes: number };
+  drop: { copies: number; bytes: number };
+  /** Bytes of each pod that has any part in it. */
+  pods: { name: string; receive: number; drop: number; holds: number; capacity: number | null }[];
+  /** Seconds it takes at the present rate, or null where that is not known. */
+  seconds: number | null;
+  unmet: string[];
+}
+
+export interface ConfigApplied extends ConfigPlan {
+  /** False when there was nothing to change. */
+  applied: boolean;
+}
+
+export interface ScrubResult {
+  files: number;
+  chunks: number;
+  bytes: number;
+  damaged: number;
+}
+
 /** Every call of the control socket: its arguments and its result. */
 export interface ControlCalls {
   status: { arguments: Record<string, never>; result: Status };
   pods: { arguments: Record<string, never>; result: PodDetails[] };
   invite: {
-    arguments: { role: Role; lifetimeMs: number };
+    /** `pod`: the only name that may join by it, or null for any. */
+    arguments: { role: Role; lifetimeMs: number; pod: string | null };
     result: { code: string; expires: string };
   };
   sync: { arguments: { copies: number | null; timeoutMs: number | null }; result: SyncResult };
@@ -273,6 +328,27 @@ export interface ControlCalls {
   import: { arguments: { source: string; path: string }; result: Transferred };
   /** `target`: a folder of this machine, made when it is missing. */
   export: { arguments: { path: string; target: string }; result: Transferred };
+  config: { arguments: Record<string, never>; result: ConfigShown };
+  configHistory: { arguments: Record<string, never>; result: ConfigEntry[] };
+  /** The text is the whole of a `wormhole.yaml`. */
+  plan: { arguments: { text: string }; result: ConfigPlan };
+  apply: { arguments: { text: string }; result: ConfigApplied };
+  /** Declares again what was in force before the present declaration. */
+  configUndo: { arguments: Record<string, never>; result: ConfigApplied };
+  freeze: { arguments: { frozen: boolean }; result: { frozen: boolean } };
+  /** `dead`: without waiting until the others hold what it held. */
+  remove: {
+    arguments: { pod: string; dead: boolean; timeoutMs: number | null };
+    result: { removed: string };
+  };
+  /** `abandon`: even though something is on this pod only. The daemon ends afterwards. */
+  leave: {
+    arguments: { abandon: boolean; timeoutMs: number | null };
+    result: { onlyHere: number; pid: number };
+  };
+  /** `plan`: only tells. */
+  rebalance: { arguments: { plan: boolean }; result: { chunks: number; bytes: number } };
+  scrub: { arguments: Record<string, never>; result: ScrubResult };
   /** Answered at once; the daemon is down when its process is gone. */
   stop: { arguments: Record<string, never>; result: { pid: number } };
 }

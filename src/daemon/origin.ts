@@ -67,13 +67,16 @@ async function joinAt(paths: PodPaths, origin: Origin<'join'>, log: Log): Promis
       answer.inviter,
     );
     const network = membership.network.name;
+    // An invite for one pod gives it its name.
+    const pod = membership.member(identity.pod)?.name ?? name;
     await membership.close();
-    return { network, address: answer.address };
+    return { network, pod, address: answer.address };
   });
   const network = freeName(origin.home, checkName(joined.network, 'network'));
   const mount = origin.mount ?? (await defaultMount(network));
   await writePodRecord(paths, {
     ...recordOf(origin),
+    pod: joined.pod,
     network,
     mount,
     addresses: [joined.address],

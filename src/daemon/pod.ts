@@ -17,9 +17,10 @@ import {
   type PodConfig,
   parseNetworkConfig,
   parsePodConfig,
+  type Role,
 } from '../config/index.js';
 import { type ContentStore, openContentStore } from '../content/index.js';
-import { openFileSystem, type WormholeFileSystem } from '../fs/index.js';
+import { type Guard, openFileSystem, type WormholeFileSystem } from '../fs/index.js';
 import { type Membership, openMembership } from '../membership/index.js';
 import { KernelInvalidator, type Mount, mountFileSystem, Watching } from '../mount/index.js';
 import {
@@ -39,14 +40,19 @@ import { controlHandlers, stateOf } from './calls.js';
 import { serveControl } from './control-server.js';
 import { type PodPaths, type PodRecord, readPodRecord } from './home.js';
 import { makeNotes } from './notes.js';
+import { notify } from './notify.js';
 import type { DaemonReady } from './order.js';
+import { scrubInBackground } from './scrubbing.js';
 
 /** Everything that a running pod is made of. */
 export interface Pod {
   record: PodRecord;
   paths: PodPaths;
   identity: Identity;
-  config: NetworkConfig;
+  /** What is declared now. */
+  readonly config: NetworkConfig;
+  /** The owner's own `pod.yaml`, as it was at the start. */
+  settings: PodConfig;
   membership: Membership;
   invites: Invites;
   links: Links;
@@ -129,7 +135,7 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
   const invites = makeInvites({
     inviter: identity.pod,
     welcome: (joiner, { name, role }) =>
-      membership.welcome(joiner, { name, role: role === 'portal' ? 'portal' : 'storage' }),
+      membership.welcome(joiner, admitted(declaredConfig(membership, log), name, role)),
     log: log.part('invites'),
   });
   const listen = listenAddress(record, settings);
@@ -206,6 +212,8 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
     membership,
     peers: sync,
     notes,
+    pins: (declared) => effectivePodSettings(declared, record.pod, settings).pin ?? [],
+    capacity: (declared) => effectivePodSettings(declared, record.pod, settings).capacity,
     clock,
     log: log.part('placement'),
   });
@@ -223,6 +231,7 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
     podId: identity.pod,
     storeFolder: paths.store,
     stateOf: (node) => stateOf({ content, placement: held }, node),
+    guard: guardOf(placement),
     clock,
     log: log.part('fs'),
   });
@@ -250,7 +259,7 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
     record,
     paths,
     identity,
-    config,
+    settings,
     membership,
     invites,
     links,
@@ -260,6 +269,9 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
     sync,
     placement,
     mount,
+    get config() {
+      return this.placement.config;
+    },
     get engine() {
       return engine;
     },
@@ -271,7 +283,43 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
   mount.closed.then((ended) => exit(`the mount is gone (${JSON.stringify(ended)})`));
   tellPresence(pod, undo);
   forgetHistory(pod, undo);
+  undo.push(watchPosture(pod));
+  undo.push(scrubInBackground({ placement, content, database, clock, log: log.part('scrub') }));
   return pod;
+}
+
+/**
+ * Under which name and role a pod comes in by an invite. An invite may be for one pod only: its name stands behind
+ * its role then. @throws WormholeError `not-permitted`
+ */
+function admitted(config: NetworkConfig, asked: string, grant: string): { name: string; role: Role } {
+  const [granted, only] = grant.split('/');
+  const name = only ?? asked;
+  const declared = config.pods.get(name);
+  if (config.join === 'closed')
+    throw new WormholeError('not-permitted', 'the network is closed to new pods.');
+  if (config.join === 'approve' && declared === undefined) {
+    throw new WormholeError(
+      'not-permitted',
+      `the network takes in only pods that its declaration names, and "${name}" is none of them: ask an admin to add it under \`pods:\`.`,
+    );
+  }
+  return { name, role: declared?.role ?? (granted === 'portal' ? 'portal' : 'storage') };
+}
+
+/** What rules and crises forbid, as the file system asks for it. */
+function guardOf(placement: Placement): Guard {
+  return {
+    get restricts() {
+      return placement.restricts;
+    },
+    check(path, writes) {
+      const access = placement.access(path);
+      if (access === 'stopped') throw new WormholeError('unreachable', `${path} is stopped in this crisis`);
+      if (access === 'read-only' && writes) throw new WormholeError('read-only', `${path} is read-only now`);
+    },
+    opened: (inode) => placement.opened(inode),
+  };
 }
 
 /** The owner's `pod.yaml`, where there is one. @throws WormholeError `config` */
@@ -341,7 +389,11 @@ const PRESENCE_INTERVAL_MS = 10_000;
 
 /** Tells the linked pods now and then how this one is. */
 function tellPresence(pod: Pod, undo: Undo[]): void {
-  const tell = () => pod.membership.tell({ free: pod.content.usage().freeBytes, state: pod.engine.state });
+  const tell = () => {
+    const { missing, isFull } = pod.placement;
+    const free = pod.content.usage().freeBytes;
+    pod.membership.tell({ free, state: pod.engine.state, missing, full: isFull });
+  };
   tell();
   const timer = setInterval(tell, PRESENCE_INTERVAL_MS);
   timer.unref();
@@ -351,13 +403,24 @@ function tellPresence(pod: Pod, undo: Undo[]): void {
 const FORGET_INTERVAL_MS = 60 * 60 * 1000;
 
 /** Lists what was overwritten and deleted for as long as the network's history reaches. */
-function forgetHistory({ tree, membership, log }: Pod, undo: Undo[]): void {
+function forgetHistory(pod: Pod, undo: Undo[]): void {
+  const { tree, log } = pod;
   const forget = () => {
     tree
-      .forgetHistory(declaredConfig(membership, log).history)
+      .forgetHistory(pod.placement.historyMs)
       .catch((error) => log.warn('old history is forgotten later', { reason: messageOf(error) }));
   };
   const timer = setInterval(forget, FORGET_INTERVAL_MS);
   timer.unref();
   undo.push(() => clearInterval(timer));
+}
+
+/** Says in the log, and to whom the declaration names, that the network is in another posture. */
+function watchPosture(pod: Pod): Undo {
+  const log = pod.log.part('posture');
+  return pod.placement.events.on('posture', ({ posture, before, reason = 'nothing is lost' }) => {
+    log.warn('the posture changed', { posture, before, reason });
+    const { network, pod: name } = pod.record;
+    notify(pod.config.crisis.notify, { network, pod: name, posture, before, reason }, log);
+  });
 }

@@ -159,7 +159,7 @@ async function fetch(
 /** @throws WormholeError `not-found` when nobody has the bytes any more, `unreachable` when somebody may who is away */
 async function checkHeld(pod: Pod, path: string, content: string): Promise<void> {
   if (content === '' || pod.content.presence(content) === 'here') return;
-  const [inspection] = await pod.placement.inspect([content]);
+  const [inspection] = await pod.placement.inspect([{ inode: '', content }]);
   if (inspection !== undefined && inspection.copies.held > 0) return;
   const away = pod.membership
     .members()

@@ -1,4 +1,5 @@
 import type { MassDeletionStatus, PodStatus, Status, Work } from './control.js';
+import { unmetBy } from './declaration.js';
 import { massDeletions } from './history.js';
 import type { Pod } from './pod.js';
 
@@ -13,8 +14,7 @@ export function statusOf(pod: Pod): Status {
     pod: record.pod,
     mount: mount.mountPoint,
     state: pod.engine.state === 'loading' ? 'loading' : troubles.length > 0 ? 'degraded' : 'running',
-    // Postures and their responses come with the declared network; until then nothing is held back.
-    posture: 'favourable',
+    posture: placement.posture.posture,
     pods: podStatuses(pod),
     files: counts.files,
     bytes: counts.bytes,
@@ -28,7 +28,8 @@ export function statusOf(pod: Pod): Status {
       ...troubles,
       ...masses.map(massSentence),
       ...missingFiles(pod),
-      ...wishesOf(pod),
+      ...crisisOf(pod),
+      ...unmetBy(pod, pod.config),
       ...collectionOf(pod),
     ],
   };
@@ -68,13 +69,14 @@ function missingFiles(pod: Pod): string[] {
   });
 }
 
-/** What is declared and cannot be met with the pods that there are. */
-function wishesOf({ membership, config }: Pod): string[] {
-  const holders = membership.members().filter((member) => member.role === 'storage').length;
-  if (holders >= config.copies) return [];
-  return [
-    `Each file is meant to be on ${config.copies} pods, and ${holders} may hold it: let another one in with \`wh invite\`.`,
-  ];
+/** What holds back users now, and why. */
+function crisisOf({ placement, config, record }: Pod): string[] {
+  const { posture, reason } = placement.posture;
+  const found = config.frozen ? ['The whole network is read-only: `wh unfreeze` ends that.'] : [];
+  if (reason !== undefined) found.push(`The posture is ${posture}: ${reason}.`);
+  if (placement.isFull)
+    found.push(`${record.pod} is full: what falls to it is held by others. Free some space here.`);
+  return found;
 }
 
 /** Why the space of what was deleted does not come back. */

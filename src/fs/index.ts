@@ -4,4 +4,9 @@ export { inodeNumber } from './stat.js';
 export { exportTree } from './transfer/export.js';
 export { importFolder } from './transfer/import.js';
 export type { Transfer } from './transfer/transfer.js';
-export { type FileSystemOptions, openFileSystem, type WormholeFileSystem } from './wormhole-filesystem.js';
+export {
+  type FileSystemOptions,
+  type Guard,
+  openFileSystem,
+  type WormholeFileSystem,
+} from './wormhole-filesystem.js';

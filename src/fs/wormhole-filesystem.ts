@@ -53,6 +53,18 @@ export interface FileSystemOptions {
   publishIntervalMs?: number;
   /** Where a file's content is, in a word, for the attribute {@link STATE_XATTR}. */
   stateOf?: (node: Node) => string;
+  /** What may not be done now; without one, everything may. */
+  guard?: Guard;
+}
+
+/** Rules by path that hold for a while, as in a crisis. */
+export interface Guard {
+  /** False when everything may be done; then nothing is asked. */
+  readonly restricts: boolean;
+  /** @throws WormholeError when this may not be done below this path now */
+  check(path: string, writes: boolean): void;
+  /** A file was opened to be read. */
+  opened(inode: InodeId): void;
 }
 
 /** The file system with what the daemon needs beside the kernel's operations. */
@@ -187,15 +199,18 @@ class TreeFileSystem implements WormholeFileSystem {
   }
 
   link(inode: InodeId, parent: InodeId, name: string): Answer<Stat> {
+    this.check(this.treeId(parent), name);
     return this.statNode(this.tree.link(this.treeId(inode), this.treeId(parent), name));
   }
 
   unlink(parent: InodeId, name: string): void {
+    this.check(this.treeId(parent), name);
     const { node, gone } = this.tree.unlink(this.treeId(parent), name);
     if (gone) this.orphan(node);
   }
 
   rmdir(parent: InodeId, name: string): void {
+    this.check(this.treeId(parent), name);
     this.tree.rmdir(this.treeId(parent), name);
   }
 
@@ -208,6 +223,8 @@ class TreeFileSystem implements WormholeFileSystem {
     signal?: AbortSignal,
   ): Answer<void> {
     const [from, to] = [this.treeId(parent), this.treeId(newParent)];
+    this.check(from, name);
+    this.check(to, newName);
     const source = this.tree.lookup(from, name);
     const target = flags.exchange ? undefined : this.tree.lookup(to, newName);
     const file = source === undefined ? undefined : this.files.get(source.id);
@@ -242,6 +259,7 @@ class TreeFileSystem implements WormholeFileSystem {
 
   setStat(inode: InodeId, change: StatChange, handle?: FileHandle): Answer<Stat> {
     const node = this.node(inode, handle);
+    this.check(node.id);
     const resized = change.size === undefined ? undefined : this.resize(inode, node, change.size, handle);
     return then(resized, () => {
       this.setAttributes(inode, this.node(inode, handle), change, handle);
@@ -337,6 +355,7 @@ class TreeFileSystem implements WormholeFileSystem {
 
   private setXattrs(inode: InodeId, xattrs: { [name: string]: Uint8Array }): void {
     const file = this.fileOf(inode);
+    if (file?.orphan === undefined) this.check(this.node(inode).id);
     if (file?.orphan === undefined) this.changeAttributes(this.node(inode).id, { xattrs });
     else file.orphan = { ...file.orphan, xattrs, ctime: this.clock.wallNs() };
   }
@@ -346,6 +365,8 @@ class TreeFileSystem implements WormholeFileSystem {
   open(inode: InodeId, flags: OpenFlags): Answer<FileHandle> {
     const node = this.node(inode);
     if (node.kind === 'directory') throw new WormholeError('is-a-directory', `${node.name} is a folder`);
+    this.check(node.id, undefined, flags.write || flags.truncate);
+    if (flags.read) this.options.guard?.opened(node.id);
     const handle = this.openNode(node, flags);
     if (!flags.truncate) return handle;
     const { file } = this.handle(handle);
@@ -370,6 +391,7 @@ class TreeFileSystem implements WormholeFileSystem {
     options?: { killSuidgid?: boolean },
   ): Answer<number> {
     const { file, flags } = this.handle(handle);
+    this.check(file.inode);
     const at = flags.append ? file.content.size : offset;
     checkSize(at + data.length);
     return then(file.content.write(at, data), () => {
@@ -381,6 +403,7 @@ class TreeFileSystem implements WormholeFileSystem {
 
   allocate(handle: FileHandle, offset: number, length: number, how: AllocateFlags): Answer<void> {
     const { file } = this.handle(handle);
+    this.check(file.inode);
     const end = offset + length;
     checkSize(end);
     const { content } = file;
@@ -398,6 +421,7 @@ class TreeFileSystem implements WormholeFileSystem {
 
   copyRange(from: CopyEnd, to: CopyEnd, length: number): Answer<number> {
     const [source, target] = [this.handle(from.handle).file, this.handle(to.handle)];
+    this.check(target.file.inode);
     if (source === target.file || from.offset !== to.offset) throw notShared();
     // What was just written has no name for its bytes yet; that is quicker to wait for than to copy.
     return then(source.orphan === undefined ? this.files.published(source) : undefined, () => {
@@ -472,6 +496,14 @@ class TreeFileSystem implements WormholeFileSystem {
 
   // ---- helpers
 
+  /** Asks the guard about an inode of the tree, or a name in it. */
+  private check(inode: InodeId, name?: string, writes = true): void {
+    const { guard } = this.options;
+    if (guard === undefined || !guard.restricts) return;
+    const path = this.tree.pathOf(inode);
+    guard.check(name === undefined ? path : `${path === '/' ? '' : path}/${name}`, writes);
+  }
+
   private make(
     parent: InodeId,
     name: string,
@@ -481,6 +513,7 @@ class TreeFileSystem implements WormholeFileSystem {
     caller: Caller,
   ): Node {
     const folder = this.node(parent);
+    this.check(folder.id, name);
     const inherits = (folder.mode & SET_GROUP_ID) !== 0;
     const uid = this.owners.uid(caller.uid);
     const gid = inherits ? folder.gid : this.owners.gid(caller.gid);

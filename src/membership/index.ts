@@ -1,6 +1,6 @@
 /** The network's shared notebook: members and their keys, declared configuration, presence. */
 export type { Fact, Signer, Statement } from './fact.js';
-export { callTheRoll, type Member, type Roll } from './members.js';
+export { callTheRoll, type Declaration, type Member, type Roll } from './members.js';
 export {
   createMembership,
   joinMembership,

@@ -13,6 +13,15 @@ export interface Member {
   addedAt: number;
 }
 
+/** A configuration that a member declared. */
+export interface Declaration {
+  text: string;
+  number: number;
+  by: PodId;
+  /** The signer's wall clock in milliseconds, to be shown; decides nothing. */
+  at: number;
+}
+
 /** Who belongs and who no longer does, as the facts prove it. */
 export interface Roll {
   members: ReadonlyMap<PodId, Member>;
@@ -20,7 +29,9 @@ export interface Roll {
   /** The number that the next declaration takes: those above it do not count. */
   nextNumber: number;
   /** The declared configuration, if a member declared one. */
-  config: { text: string; number: number; by: PodId } | undefined;
+  config: Declaration | undefined;
+  /** All that were declared, in the order in which they came to hold. */
+  declarations: readonly Declaration[];
 }
 
 type FactOf<Kind extends Statement['kind']> = Fact & { statement: Extract<Statement, { kind: Kind }> };
@@ -60,7 +71,8 @@ export function callTheRoll(facts: Iterable<Fact>, founder: PodId): Roll {
   const configs = all.filter((fact): fact is FactOf<'config'> => fact.statement.kind === 'config');
   const nextNumber = firstMissing(configs);
   const counted = configs.filter((fact) => reached.has(fact.by) && !voided.has(fact.hash));
-  return { members: named(standing), removed, nextNumber, config: declared(counted, nextNumber) };
+  const declarations = declared(counted, nextNumber);
+  return { members: named(standing), removed, nextNumber, config: declarations.at(-1), declarations };
 }
 
 /** Every pod that a chain of valid signatures reaches, with the fact that let it in and the chain's length. */
@@ -113,15 +125,13 @@ function firstMissing(configs: readonly FactOf<'config'>[]): number {
   return number;
 }
 
-/** Of the declarations below a number, the one in force. */
-function declared(facts: readonly FactOf<'config'>[], below: number): Roll['config'] {
-  let best: Roll['config'];
-  for (const { statement, by } of facts) {
-    if (statement.number < 1 || statement.number >= below) continue;
-    // The facts come in order of their hash: among equal numbers the last one wins.
-    if (best === undefined || statement.number >= best.number) {
-      best = { text: statement.text, number: statement.number, by };
-    }
-  }
-  return best;
+/** The declarations below a number, the one in force last. */
+function declared(facts: readonly FactOf<'config'>[], below: number): Declaration[] {
+  return (
+    facts
+      .map(({ statement, by, at }) => ({ text: statement.text, number: statement.number, by, at }))
+      .filter(({ number }) => number >= 1 && number < below)
+      // The facts come in order of their hash, and sorting keeps that: among equal numbers the last one wins.
+      .sort((a, b) => a.number - b.number)
+  );
 }

@@ -15,7 +15,7 @@ import type { Links } from '../net/index.js';
 import type { Database } from '../store/index.js';
 import { type Fact, parseFact, type Signer, type Statement, signFact } from './fact.js';
 import { Ledger, ledgerWrites } from './ledger.js';
-import { callTheRoll, type Member, type Roll } from './members.js';
+import { callTheRoll, type Declaration, type Member, type Roll } from './members.js';
 import {
   encodeNetworkRecord,
   type NetworkRecord,
@@ -197,8 +197,13 @@ export class Membership {
   }
 
   /** The declared configuration's text, or undefined where nobody declared one. */
-  declared(): { text: string; by: PodId } | undefined {
+  declared(): Declaration | undefined {
     return this.roll.config;
+  }
+
+  /** All that was ever declared, the one in force last. */
+  declarations(): readonly Declaration[] {
+    return this.roll.declarations;
   }
 
   /** Lets a pod in, durably; the answer goes to it through the invite's exchange.

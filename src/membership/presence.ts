@@ -12,6 +12,10 @@ export interface Status {
   free: number;
   /** Bytes it may fill, if that is limited. */
   capacity?: number;
+  /** Files that should be on it and that it cannot get from anybody. */
+  missing?: number;
+  /** It takes nothing more. */
+  full?: boolean;
   /** A word for people: `ready`, `loading`, `full` … */
   state: string;
 }
@@ -104,9 +108,15 @@ export class PresenceBoard {
 
 /** A peer's own words, or undefined when they make no sense. */
 export function parseStatus(body: unknown): Status | undefined {
-  const { free, capacity, state } = (body ?? {}) as { [name: string]: unknown };
+  const { free, capacity, missing, full, state } = (body ?? {}) as { [name: string]: unknown };
   if (!isBytes(free) || typeof state !== 'string' || state.length > STATE_LENGTH_MAX) return undefined;
-  return { free, state, ...(isBytes(capacity) ? { capacity } : {}) };
+  return {
+    free,
+    state,
+    ...(isBytes(capacity) ? { capacity } : {}),
+    ...(isBytes(missing) ? { missing } : {}),
+    ...(full === true ? { full } : {}),
+  };
 }
 
 function isBytes(value: unknown): value is number {

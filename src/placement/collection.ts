@@ -1,18 +1,19 @@
 import { type Clock, LIMITS, type Log, messageOf, type PodId } from '../base/index.js';
 import type { ChunkId, Collected, ContentStore, Naming } from '../content/index.js';
 import type { Heads, Tree } from '../tree/index.js';
+import type { Layouts } from './layouts.js';
 import { Leases } from './leases.js';
 import type { Notes } from './notes.js';
 import type { Peers } from './peers.js';
 import type { Pins } from './pins.js';
-import { belongsHere, type Layout } from './plan.js';
+import { belongsHere } from './plan.js';
 import { holders } from './rendezvous.js';
 
 export interface CollectionOptions {
   tree: Pick<Tree, 'commit' | 'contents' | 'contentsAt' | 'events'>;
   content: Pick<ContentStore, 'collect' | 'release' | 'isKept' | 'chunksOf' | 'presence'>;
   peers: Pick<Peers, 'linked' | 'whoKeeps' | 'whenHas' | 'serveKept'>;
-  layout: () => Layout;
+  layouts: () => Layouts;
   /** Other members. */
   others: () => readonly PodId[];
   /** How long overwritten and deleted contents are kept, in milliseconds. */
@@ -148,11 +149,14 @@ export class Collection {
     return seen;
   }
 
-  /** What is kept here and belongs elsewhere is let go once all that should have it say that they keep it. */
+  /** What is kept here and belongs elsewhere is let go once all that should have it say that they keep it. Where rules
+   *  differ by path, a chunk alone does not say where it belongs: then the releaser goes file by file. */
   async letGo(ids: readonly ChunkId[], pinned: { has(id: ChunkId): boolean }): Promise<void> {
     const { content, peers, pins } = this.options;
     const { stamp } = pins;
-    const layout = this.options.layout();
+    const layouts = this.options.layouts();
+    if (!layouts.uniform) return;
+    const layout = layouts.common;
     const misplaced = ids.filter((id) => !belongsHere(id, layout) && !pinned.has(id) && content.isKept(id));
     const linked = new Set(peers.linked());
     const candidates = layout.candidates.map(({ id }) => id).filter((pod) => linked.has(pod));
@@ -160,10 +164,10 @@ export class Collection {
       return;
     const answers = await peers.whoKeeps(misplaced, candidates, this.stopping.signal);
     for (const [i, id] of misplaced.entries()) {
-      const meant = holders(id, layout.candidates, layout.copies);
+      const meant = holders(id, layout);
       const held = meant.length > 0 && meant.every((pod) => answers.get(pod)?.[i] === true);
       // Checked again right before the act: what belongs here may have changed, and somebody may count on this pod.
-      if (layout !== this.options.layout() || stamp !== pins.stamp) return;
+      if (layouts !== this.options.layouts() || stamp !== pins.stamp) return;
       if (!held || this.leases.has(id)) continue;
       await content.release(id);
     }

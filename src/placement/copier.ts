@@ -1,11 +1,12 @@
 import { setMaxListeners } from 'node:events';
 import { type Clock, type Log, messageOf, WormholeError } from '../base/index.js';
 import type { ChunkId, ContentStore } from '../content/index.js';
-import type { InodeId, Tree } from '../tree/index.js';
+import type { Tree } from '../tree/index.js';
 import { ByteBudget } from './byte-budget.js';
 import { type FileContent, stillThere } from './content-source.js';
 import type { Peers } from './peers.js';
-import { belongsHere, type Layout, plan } from './plan.js';
+import { type Action, belongsHere, plan } from './plan.js';
+import { holdersWithStandIns, type Layout } from './rendezvous.js';
 
 /** Contents up to this size go through the lane for small ones, so that they never wait behind large ones. */
 const SMALL_BYTES = 1024 * 1024;
@@ -29,10 +30,10 @@ const RATE_WINDOW_MS = 5_000;
 export interface CopierOptions {
   tree: Pick<Tree, 'node' | 'contentsAt'>;
   content: Pick<ContentStore, 'presence' | 'has' | 'chunksOf' | 'keep' | 'put'>;
-  peers: Pick<Peers, 'fetchNow'>;
-  layout: () => Layout;
-  /** True for a file all of which is to be here, whatever belongs here. */
-  pinned: (inode: InodeId) => boolean;
+  peers: Pick<Peers, 'fetchNow' | 'whoHas'>;
+  layout: (file: FileContent) => Layout;
+  /** Bytes per second that may be fetched now; Infinity is no limit. */
+  rate: () => number;
   /** Contents were put down again, since too many others wait too: they are to be added anew later. */
   putDown: () => void;
   clock: Clock;
@@ -80,6 +81,8 @@ export class Copier {
   private bytes = 0;
   private failure: string | undefined;
   private startedAtMs = 0;
+  /** Monotonic ms from which on the next bytes may be fetched. */
+  private nextFetchMs = 0;
   private marks: { atMs: number; bytes: number }[] = [];
 
   constructor(options: CopierOptions) {
@@ -99,6 +102,18 @@ export class Copier {
     (task.size <= SMALL_BYTES ? this.small : this.large).push(task);
     this.pump();
     return true;
+  }
+
+  /** Contents that could not be had lately, and wait to be tried again. */
+  get failing(): number {
+    return this.retries.size;
+  }
+
+  /** Bytes of the contents that are left to copy. */
+  get leftBytes(): number {
+    let bytes = 0;
+    for (const task of this.open.values()) bytes += task.size;
+    return bytes;
   }
 
   /** Contents that are left to copy. */
@@ -197,18 +212,21 @@ export class Copier {
   }
 
   private async copy(task: Task): Promise<void> {
-    const { tree, content, layout, pinned } = this.options;
+    const { tree, content, layout } = this.options;
     // Checked again right before the act: it may be gone, or be here by now.
     const presence = content.presence(task.content);
     if (presence === 'here' || !stillThere(tree, task)) return;
+    const where = layout(task);
     const manifest = task.content.slice(1);
-    const whole = pinned(task.inode);
     if (task.content.startsWith('m') && !content.has(manifest)) {
-      await this.bring(manifest, MANIFEST_BYTES, whole || belongsHere(manifest, layout()));
+      await this.bring(manifest, MANIFEST_BYTES, belongsHere(manifest, where));
     }
     const chunks = await content.chunksOf(task.content, task.size);
     // Keeping what is kept already costs next to nothing, so the store need not be asked.
-    const actions = plan(chunks, layout(), () => false, whole);
+    const actions = await this.possible(
+      plan(chunks, where, () => false),
+      where,
+    );
     let next = 0;
     const work = async () => {
       for (let action = actions[next++]; action !== undefined; action = actions[next++]) {
@@ -223,13 +241,48 @@ export class Copier {
     await Promise.all(Array.from({ length: Math.min(CHUNKS_AT_ONCE, actions.length) }, work));
   }
 
+  /** Without what this pod, being full, cannot take, and what a full one that it stands in for has. */
+  private async possible(actions: Action[], layout: Layout): Promise<Action[]> {
+    if (!layout.candidates.some((pod) => pod.full)) return actions;
+    const { content, peers } = this.options;
+    const { self } = layout;
+    const absent = actions.filter(({ id }) => !content.has(id));
+    const places = new Map(absent.map(({ id }) => [id, holdersWithStandIns(id, layout)]));
+    const asked = [...new Set([...places.values()].flatMap(({ full }) => full))].filter(
+      (pod) => pod !== self,
+    );
+    const ids = absent.map(({ id }) => id);
+    const answers = await peers.whoHas(ids, asked, this.stopping.signal);
+    const dropped = new Set(
+      ids.filter((id, i) => {
+        const { full, standIns } = places.get(id) ?? { full: [], standIns: [] };
+        if (full.includes(self)) return true;
+        const place = standIns.indexOf(self);
+        return place >= 0 && full.filter((pod) => answers.get(pod)?.[i] !== true).length <= place;
+      }),
+    );
+    return actions.filter(({ id }) => !dropped.has(id));
+  }
+
   /** Fetches and stores; the store checks the bytes. Only so much at a time, whatever the network's pace. */
   private async bring(id: ChunkId, bytes: number, keep: boolean): Promise<void> {
     const { content, peers } = this.options;
+    await this.pace(bytes);
     await this.budget.use(bytes, async () => {
       const chunk = await peers.fetchNow(id, this.stopping.signal);
       await content.put(id, chunk, { keep });
     });
+  }
+
+  /** Waits for its turn at the declared rate. */
+  private async pace(bytes: number): Promise<void> {
+    const { rate, clock } = this.options;
+    const bytesPerSecond = rate();
+    if (!Number.isFinite(bytesPerSecond)) return;
+    const nowMs = clock.monotonicMs();
+    const atMs = Math.max(nowMs, this.nextFetchMs);
+    this.nextFetchMs = atMs + (bytes * 1000) / Math.max(1, bytesPerSecond);
+    if (atMs > nowMs) await clock.sleep(atMs - nowMs, this.stopping.signal);
   }
 
   private copied(bytes: number): void {

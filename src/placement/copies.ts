@@ -1,7 +1,6 @@
 import type { PodId } from '../base/index.js';
 import type { ChunkId } from '../content/index.js';
-import type { Layout } from './plan.js';
-import { holders } from './rendezvous.js';
+import { holders, type Layout } from './rendezvous.js';
 
 /** Fewest copies among some chunks, given for each pod that answered which of them it has. */
 export interface Tally {
@@ -13,6 +12,11 @@ export interface Tally {
   whole: PodId[];
   /** Pods that are meant to hold any of the chunks. */
   wanted: PodId[];
+}
+
+/** Copies that a file should have now: as declared, but no more than there are pods for them. */
+export function copiesWanted({ copies, candidates }: Layout): number {
+  return Math.min(copies, Math.max(1, candidates.length));
 }
 
 /**
@@ -27,15 +31,17 @@ export function tally(
   const wanted = new Set<PodId>();
   let least = Number.POSITIVE_INFINITY;
   let short = 0;
-  const isCandidate = layout.candidates.some((candidate) => candidate.id === layout.self);
+  // What is ignored is meant for no pod, and is where it was made.
+  const isCandidate =
+    layout.policy.ignore || layout.candidates.some((candidate) => candidate.id === layout.self);
   ids.forEach((id, i) => {
-    const meant = holders(id, layout.candidates, layout.copies);
+    const meant = holders(id, layout);
     for (const pod of meant) wanted.add(pod);
     const counted = new Set(isCandidate ? [...meant, layout.self] : meant);
     let held = 0;
     for (const pod of counted) if (answers.get(pod)?.[i] === true) held++;
     least = Math.min(least, held);
-    if (held < Math.min(layout.copies, layout.candidates.length)) short++;
+    if (held < copiesWanted(layout)) short++;
   });
   const whole = [...answers].filter(([, has]) => ids.every((_, i) => has[i] === true)).map(([pod]) => pod);
   return { held: ids.length === 0 ? 0 : least, short, whole, wanted: [...wanted] };

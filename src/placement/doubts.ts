@@ -1,6 +1,6 @@
 import type { PodId } from '../base/index.js';
 import type { ContentId } from '../content/index.js';
-import type { Layout } from './plan.js';
+import type { Layouts } from './layouts.js';
 import { holders } from './rendezvous.js';
 
 /** Beyond, contents are only counted. */
@@ -57,26 +57,29 @@ export class Doubts {
   }
 
   /** How many of so many files may have fewer copies than they should. */
-  count(layout: Layout, files: number): number {
-    const others = layout.candidates.filter((candidate) => candidate.id !== layout.self);
+  count(layouts: Layouts, files: number): number {
+    const { candidates, common } = layouts;
+    const others = candidates.filter((candidate) => candidate.id !== layouts.self);
     const doubts = others.map(({ id }) => this.doubtOf(id));
-    const share = Math.min(1, layout.copies / Math.max(1, layout.candidates.length));
+    const share = layouts.uniform ? Math.min(1, common.copies / Math.max(1, candidates.length)) : 1;
     // A pod of which nothing is known may lack all of its share.
     const unknown = doubts.some((doubt) => doubt.all) ? Math.ceil(files * share) : 0;
     const more = Math.max(0, ...doubts.map((doubt) => doubt.more));
     const doubted = new Set<ContentId>();
     for (const doubt of doubts) for (const content of doubt.contents) doubted.add(content);
     let short = 0;
-    for (const content of doubted) if (this.isShort(content, layout)) short++;
+    for (const content of doubted) if (this.isShort(content, layouts)) short++;
     return Math.min(files, Math.max(unknown, short + more));
   }
 
-  /** The chunks of a large content are spread over many pods: a doubt about any of them counts. */
-  private isShort(content: ContentId, layout: Layout): boolean {
-    const meant = content.startsWith('c')
-      ? holders(content.slice(1), layout.candidates, layout.copies)
-      : layout.candidates.map((candidate) => candidate.id);
-    return meant.some((pod) => pod !== layout.self && this.doubtOf(pod).contents.has(content));
+  /** The chunks of a large content are spread over many pods, and so are files under rules of their own: a doubt
+   *  about any pod counts. */
+  private isShort(content: ContentId, layouts: Layouts): boolean {
+    const exact = layouts.uniform && content.startsWith('c');
+    const meant = exact
+      ? holders(content.slice(1), layouts.common)
+      : layouts.candidates.map((candidate) => candidate.id);
+    return meant.some((pod) => pod !== layouts.self && this.doubtOf(pod).contents.has(content));
   }
 
   private doubtOf(pod: PodId): Doubt {

@@ -1,8 +1,10 @@
 import { type Clock, type PodId, WormholeError } from '../base/index.js';
 import type { ChunkId, ChunkRef, ContentId, ContentStore } from '../content/index.js';
-import { tally } from './copies.js';
+import type { InodeId } from '../tree/index.js';
+import { copiesWanted, tally } from './copies.js';
 import type { Peers } from './peers.js';
-import { belongsHere, type Layout } from './plan.js';
+import { belongsHere } from './plan.js';
+import type { Layout } from './rendezvous.js';
 
 /** A list of chunks that is not here is waited for so long. */
 const MANIFEST_TIMEOUT_MS = 3_000;
@@ -22,7 +24,7 @@ export interface Inspection {
 export interface InspectorOptions {
   content: Pick<ContentStore, 'has' | 'presence' | 'chunksOf'>;
   peers: Pick<Peers, 'linked' | 'whoHas'>;
-  layout: () => Layout;
+  layout: (inode: InodeId) => Layout;
   clock: Clock;
 }
 
@@ -35,16 +37,16 @@ const SAMPLED_CHUNKS = 16;
  * small ones are not looked up.
  */
 export async function inspectContents(
-  contents: readonly ContentId[],
-  { content, peers, layout: layoutNow, clock }: InspectorOptions,
+  files: readonly { inode: InodeId; content: ContentId }[],
+  { content, peers, layout: layoutOf, clock }: InspectorOptions,
 ): Promise<Inspection[]> {
-  const sampled = contents.length > 1;
-  const lists = await Promise.all(contents.map((id) => chunksOf(id, content, clock, sampled)));
+  const sampled = files.length > 1;
+  const lists = await Promise.all(files.map((file) => chunksOf(file.content, content, clock, sampled)));
   const ids = [...new Set(lists.flat().map((chunk) => chunk.id))].filter((id) => id !== '');
   const answers = await peers.whoHas(ids, peers.linked());
-  const layout = layoutNow();
   const place = new Map(ids.map((id, i) => [id, i]));
-  return contents.map((id, i) => {
+  return files.map(({ inode, content: id }, i) => {
+    const layout = layoutOf(inode);
     const chunks = lists[i] ?? [];
     const own = [...new Set(chunks.map((chunk) => chunk.id))].filter((chunk) => chunk !== '');
     const whole = id !== '' && content.presence(id) === 'here';
@@ -66,7 +68,7 @@ function inspection(
   bits: ReadonlyMap<PodId, readonly boolean[]>,
   layout: Layout,
 ): Inspection {
-  const wanted = Math.min(layout.copies, Math.max(1, layout.candidates.length));
+  const wanted = copiesWanted(layout);
   if (chunks.length === 0) {
     return { chunks, copies: { wanted, held: wanted }, wanted: [], holders: [layout.self], partly: [] };
   }

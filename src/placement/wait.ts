@@ -1,9 +1,11 @@
 import { type Clock, Deadline, type PodId, unlessAborted, WormholeError } from '../base/index.js';
-import type { ContentId, ContentStore } from '../content/index.js';
+import type { ChunkId, ContentStore } from '../content/index.js';
 import type { Heads, InodeId, Tree } from '../tree/index.js';
+import type { FileContent } from './content-source.js';
+import { copiesWanted } from './copies.js';
+import type { Layouts } from './layouts.js';
 import type { Peers } from './peers.js';
-import type { Layout } from './plan.js';
-import { holders } from './rendezvous.js';
+import { holders, holdersWithStandIns, type Layout } from './rendezvous.js';
 
 /** With more files it is not counted one by one whether those pods that answered are enough. */
 const COUNTED_FILES_MAX = 20_000;
@@ -14,8 +16,9 @@ const ASK_AGAIN_MS = 250;
 export interface WaitOptions {
   tree: Pick<Tree, 'commit' | 'contents' | 'counts'>;
   content: Pick<ContentStore, 'chunksOf' | 'presence'>;
-  peers: Pick<Peers, 'linked' | 'whenSettled'>;
-  layout: () => Layout;
+  peers: Pick<Peers, 'linked' | 'whenSettled' | 'whoHas'>;
+  layouts: () => Layouts;
+  layoutOf: (inode: InodeId) => Layout;
   /** Resolves when this pod holds its own share durably. */
   untilSettled: (signal: AbortSignal) => Promise<void>;
   /** Called when it is settled which version is waited for. */
@@ -36,8 +39,8 @@ export interface CopiesReached {
 }
 
 /**
- * Resolves when everything that is in the tree now is held by so many pods, each by its own word after its own
- * flush, or when the time is up.
+ * Resolves when everything that is in the tree now is held by so many pods (or by as many as its rule keeps, where
+ * that is fewer), each by its own word after its own flush, or when the time is up.
  * @throws WormholeError `invalid` when more copies are asked for than the network keeps, `interrupted`
  */
 export async function waitForCopies(
@@ -45,7 +48,8 @@ export async function waitForCopies(
   limits: { timeoutMs: number; signal?: AbortSignal },
   options: WaitOptions,
 ): Promise<CopiesReached> {
-  const { candidates, copies: declared } = options.layout();
+  const { candidates, policies } = options.layouts();
+  const declared = Math.max(...policies.all().map(({ policy }) => policy.copies));
   if (!Number.isInteger(copies) || copies < 1) {
     throw new WormholeError('invalid', 'the number of copies is a whole number from 1 on');
   }
@@ -104,10 +108,10 @@ class CopiesWait {
 
   /** Asks a pod until it holds its share; ends the wait when that makes enough. */
   private async follow(pod: PodId, heads: Heads): Promise<void> {
-    const { peers, layout, untilSettled, clock } = this.options;
+    const { peers, layouts, untilSettled, clock } = this.options;
     while (!this.signal.aborted) {
       try {
-        if (pod === layout().self) await unlessAborted(untilSettled(this.signal), this.signal);
+        if (pod === layouts().self) await unlessAborted(untilSettled(this.signal), this.signal);
         else await peers.whenSettled(pod, heads, { timeoutMs: this.timeoutMs, signal: this.signal });
         break;
       } catch {
@@ -125,32 +129,50 @@ class CopiesWait {
 
   /** True when every content has enough holders among the pods that are settled. */
   private async enough(settled: ReadonlySet<PodId>): Promise<boolean> {
-    const { tree, layout } = this.options;
-    const { candidates, copies } = layout();
+    const { tree, layouts } = this.options;
+    const { candidates, common, uniform } = layouts();
     const others = candidates.filter((candidate) => !settled.has(candidate.id)).length;
     // Each chunk's holders lack at most those that have not answered.
-    if (Math.min(copies, candidates.length) - others >= this.copies) return true;
+    const exact = !candidates.some((candidate) => candidate.full);
+    if (exact && others === 0) return true;
+    if (exact && uniform && Math.min(common.copies, candidates.length) - others >= this.copies) return true;
     if (settled.size < this.copies || tree.counts().files > COUNTED_FILES_MAX) return false;
     let after: InodeId | undefined;
     while (!this.signal.aborted) {
       const page = tree.contents(after, PAGE);
-      for (const { content, size } of page) if (!(await this.isHeld(content, size, settled))) return false;
+      for (const file of page) if (!(await this.isHeld(file, settled))) return false;
       after = page.at(-1)?.inode;
       if (after === undefined) return true;
     }
     return false;
   }
 
-  private async isHeld(id: ContentId, size: number, settled: ReadonlySet<PodId>): Promise<boolean> {
-    const { content, layout } = this.options;
-    const { self, candidates, copies } = layout();
+  /** Pods that hold a chunk by their word; a full one may lack some of its share, and is asked about it. */
+  private async settledHolders(
+    id: ChunkId,
+    layout: Layout,
+    settled: ReadonlySet<PodId>,
+  ): Promise<Set<PodId>> {
+    const meant = holders(id, layout).filter((pod) => settled.has(pod));
+    const { full, standIns } = holdersWithStandIns(id, layout);
+    if (full.length === 0) return new Set(meant);
+    const unsure = [...full, ...standIns];
+    const answers = await this.options.peers.whoHas([id], unsure, this.signal);
+    return new Set(meant.filter((pod) => !unsure.includes(pod) || answers.get(pod)?.[0] === true));
+  }
+
+  private async isHeld(file: FileContent, settled: ReadonlySet<PodId>): Promise<boolean> {
+    const { content, layoutOf } = this.options;
+    const layout = layoutOf(file.inode);
+    const { self } = layout;
+    const wanted = Math.min(this.copies, copiesWanted(layout));
     // What was written here is kept here until the others have it.
-    const own = settled.has(self) && content.presence(id) === 'here';
-    for (const chunk of await unlessAborted(content.chunksOf(id, size), this.signal)) {
+    const own = settled.has(self) && content.presence(file.content) === 'here';
+    for (const chunk of await unlessAborted(content.chunksOf(file.content, file.size), this.signal)) {
       if (chunk.id === '') continue;
-      const held = new Set(holders(chunk.id, candidates, copies).filter((pod) => settled.has(pod)));
+      const held = await this.settledHolders(chunk.id, layout, settled);
       if (own) held.add(self);
-      if (held.size < this.copies) return false;
+      if (held.size < wanted) return false;
     }
     return true;
   }

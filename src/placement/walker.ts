@@ -1,8 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
-import { type Clock, type Log, messageOf } from '../base/index.js';
+import { type Answer, type Clock, type Log, messageOf } from '../base/index.js';
 import type { ContentStore } from '../content/index.js';
 import type { InodeId, Tree } from '../tree/index.js';
+import type { FileContent } from './content-source.js';
 import type { Copier } from './copier.js';
+import type { Peers } from './peers.js';
 
 const PAGE = 256;
 /** So many contents wait for the copier at a time; the rest stays in the index. */
@@ -13,6 +15,7 @@ const LATER_MS = 30_000;
 export interface WalkerOptions {
   tree: Pick<Tree, 'contents'>;
   content: Pick<ContentStore, 'presence'>;
+  peers: Pick<Peers, 'linked' | 'whoHas'>;
   copier: Copier;
   /** True for a file of which something may belong here. */
   wanted: (inode: InodeId) => boolean;
@@ -29,6 +32,8 @@ export class Walker {
   private walking: Promise<void> = Promise.resolve();
   private wanted: 'now' | 'later' | undefined;
   private wake: (() => void) | undefined;
+  /** Those with fewest copies go first at the next walk. */
+  private scarceFirst = false;
 
   constructor(options: WalkerOptions) {
     this.options = options;
@@ -44,6 +49,12 @@ export class Walker {
     this.wanted = 'now';
     this.wake?.();
     this.start();
+  }
+
+  /** A pod was lost: walks over everything, first for what hardly anybody has. */
+  repair(): void {
+    this.scarceFirst = true;
+    this.walk();
   }
 
   /** Some contents were passed over: walks again after a while. */
@@ -69,7 +80,13 @@ export class Walker {
       if (this.wanted === 'later') await this.pause();
       this.wanted = undefined;
       try {
-        await this.walkOnce();
+        if (this.scarceFirst) {
+          this.scarceFirst = false;
+          await this.walkOnce((files) => this.scarce(files));
+          // Those go first, as far as they can be had.
+          await this.options.copier.roomFor(1);
+        }
+        await this.walkOnce((files) => files);
       } catch (error) {
         if (this.stopping.signal.aborted) break;
         this.options.log.error('the tree could not be walked', { reason: messageOf(error) });
@@ -79,21 +96,31 @@ export class Walker {
     this.busy = false;
   }
 
-  private async walkOnce(): Promise<void> {
+  private async walkOnce(select: (files: FileContent[]) => Answer<FileContent[]>): Promise<void> {
     const { tree, content, copier, wanted } = this.options;
     let after: InodeId | undefined;
     while (!this.stopping.signal.aborted) {
       const page = tree.contents(after, PAGE);
-      for (const file of page) {
-        if (!wanted(file.inode)) continue;
-        if (content.presence(file.content) !== 'here' && !copier.add(file)) this.wanted ??= 'later';
-      }
+      const missing = page.filter(
+        ({ inode, content: id }) => wanted(inode) && content.presence(id) !== 'here',
+      );
+      for (const file of await select(missing)) if (!copier.add(file)) this.wanted ??= 'later';
       after = page.at(-1)?.inode;
       if (after === undefined) return;
       await copier.roomFor(WAITING_MAX);
       // The mount's requests come first.
       await setImmediate();
     }
+  }
+
+  /** Those that at most one pod that is linked has. */
+  private async scarce(files: FileContent[]): Promise<FileContent[]> {
+    const { peers } = this.options;
+    const ids = files.map((file) => file.content.slice(1));
+    const answers =
+      ids.length === 0 ? new Map() : await peers.whoHas(ids, peers.linked(), this.stopping.signal);
+    const lists: boolean[][] = [...answers.values()];
+    return files.filter((_, i) => lists.filter((has) => has[i] === true).length <= 1);
   }
 
   private async pause(): Promise<void> {

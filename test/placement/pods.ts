@@ -30,6 +30,8 @@ export interface Pod {
 export class Village {
   readonly members: Member[] = [];
   declared: string | undefined;
+  /** Names of pods that may fill nothing. */
+  readonly full = new Set<string>();
   private readonly events = new Emitter<MembershipEvents>();
   private readonly folder = mkdtemp(join(tmpdir(), 'wormhole-placement-'));
   private readonly network = sha256Bytes(systemRandom.bytes(16));
@@ -65,7 +67,12 @@ export class Village {
       self: id,
       events: this.events,
       members: () => this.members,
-      declared: () => (this.declared === undefined ? undefined : { text: this.declared, by: id }),
+      declared: () =>
+        this.declared === undefined ? undefined : { text: this.declared, number: 1, by: id, at: 0 },
+      presenceOf: (other: PodId) => {
+        const full = this.pods.find(({ id }) => id === other)?.placement.isFull === true;
+        return { status: { free: 1e12, state: 'ready', full } };
+      },
     };
     const placement = new Placement({
       tree,
@@ -73,6 +80,7 @@ export class Village {
       membership,
       peers: sync,
       notes: makeNotes(database, 'placement'),
+      capacity: () => (this.full.has(name) ? -1 : undefined),
       clock,
       log,
     });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { type PodId, sha256 } from '../../src/base/index.js';
-import { defaultNetworkConfig, parseNetworkConfig } from '../../src/config/index.js';
+import { defaultNetworkConfig, Policies, parseNetworkConfig } from '../../src/config/index.js';
 import type { ChunkRef } from '../../src/content/index.js';
 import type { Member } from '../../src/membership/index.js';
 import { tally } from '../../src/placement/copies.js';
@@ -13,25 +13,39 @@ import {
   candidatesOf,
   holders,
   type Layout,
+  layoutOf,
+  plainLayouts,
   plan,
 } from '../../src/placement/index.js';
 
 const podOf = (i: number): PodId => sha256(Buffer.from(`pod ${i}`));
 const chunkOf = (i: number): string => sha256(Buffer.from(`chunk ${i}`));
-const pods = (count: number): Candidate[] =>
-  Array.from({ length: count }, (_, i) => ({ id: podOf(i), weight: 1e12 }));
+const candidateOf = (i: number, weight = 1e12, zone?: string, media?: string): Candidate => ({
+  id: podOf(i),
+  name: `pod-${i}`,
+  role: 'storage',
+  weight,
+  ...(zone === undefined ? {} : { zone }),
+  ...(media === undefined ? {} : { media }),
+});
+const pods = (count: number): Candidate[] => Array.from({ length: count }, (_, i) => candidateOf(i));
+const common = new Policies(defaultNetworkConfig()).common;
+const plain = (self: PodId, candidates: readonly Candidate[], copies: number): Layout =>
+  layoutOf(self, candidates, { ...common, copies });
+const holdersOf = (id: string, candidates: readonly Candidate[], copies: number) =>
+  holders(id, plain(podOf(0), candidates, copies));
 const someCandidates = fc
   .array(fc.record({ id: fc.nat(50), weight: fc.integer({ min: 1, max: 1000 }) }), { maxLength: 8 })
-  .map((list) => [...new Map(list.map((c) => [c.id, { id: podOf(c.id), weight: c.weight * 1e9 }])).values()]);
+  .map((list) => [...new Map(list.map((c) => [c.id, candidateOf(c.id, c.weight * 1e9)])).values()]);
 
 test('holders are distinct candidates, as many as asked for or as there are, whatever their order', () => {
   fc.assert(
     fc.property(someCandidates, fc.nat(), fc.integer({ min: 1, max: 5 }), (candidates, chunk, copies) => {
-      const chosen = holders(chunkOf(chunk), candidates, copies);
+      const chosen = holdersOf(chunkOf(chunk), candidates, copies);
       assert.equal(chosen.length, Math.min(copies, candidates.length));
       assert.equal(new Set(chosen).size, chosen.length);
       assert.ok(chosen.every((pod) => candidates.some((candidate) => candidate.id === pod)));
-      assert.deepEqual(holders(chunkOf(chunk), [...candidates].reverse(), copies), chosen);
+      assert.deepEqual(holdersOf(chunkOf(chunk), [...candidates].reverse(), copies), chosen);
     }),
   );
 });
@@ -39,9 +53,9 @@ test('holders are distinct candidates, as many as asked for or as there are, wha
 test('fewer copies are the first of more copies', () => {
   fc.assert(
     fc.property(someCandidates, fc.nat(), (candidates, chunk) => {
-      const all = holders(chunkOf(chunk), candidates, 8);
+      const all = holdersOf(chunkOf(chunk), candidates, 8);
       for (let copies = 1; copies <= 8; copies++) {
-        assert.deepEqual(holders(chunkOf(chunk), candidates, copies), all.slice(0, copies));
+        assert.deepEqual(holdersOf(chunkOf(chunk), candidates, copies), all.slice(0, copies));
       }
     }),
   );
@@ -51,9 +65,9 @@ test('when a pod goes only what it held moves, when one comes only what it gets'
   fc.assert(
     fc.property(someCandidates, fc.nat(), fc.integer({ min: 1, max: 4 }), (candidates, chunk, copies) => {
       const id = chunkOf(chunk);
-      const before = holders(id, candidates, copies);
+      const before = holdersOf(id, candidates, copies);
       for (const gone of candidates) {
-        const after = holders(
+        const after = holdersOf(
           id,
           candidates.filter((candidate) => candidate !== gone),
           copies,
@@ -70,11 +84,11 @@ test('when a pod goes only what it held moves, when one comes only what it gets'
 });
 
 test('the share of each pod is in proportion to its weight', () => {
-  const candidates = [1, 1, 2, 4].map((weight, i) => ({ id: podOf(i), weight: weight * 1e12 }));
+  const candidates = [1, 1, 2, 4].map((weight, i) => candidateOf(i, weight * 1e12));
   const counts = new Map<PodId, number>();
   const chunks = 40_000;
   for (let i = 0; i < chunks; i++) {
-    const [first = ''] = holders(chunkOf(i), candidates, 1);
+    const [first = ''] = holdersOf(chunkOf(i), candidates, 1);
     counts.set(first, (counts.get(first) ?? 0) + 1);
   }
   for (const { id, weight } of candidates) {
@@ -90,7 +104,7 @@ test('pods hold equal shares of two copies, and every pair of pods shares some',
   const candidates = pods(6);
   const pairs = new Map<string, number>();
   for (let i = 0; i < 15_000; i++) {
-    const key = [...holders(chunkOf(i), candidates, 2)].sort().join();
+    const key = [...holdersOf(chunkOf(i), candidates, 2)].sort().join();
     pairs.set(key, (pairs.get(key) ?? 0) + 1);
   }
   assert.equal(pairs.size, 15);
@@ -99,7 +113,7 @@ test('pods hold equal shares of two copies, and every pair of pods shares some',
 
 test('the choice is part of the protocol: it stays as it is', () => {
   const chosen = [0, 1, 2, 3, 4].map((i) =>
-    holders(chunkOf(i), pods(5), 2).map((id) => pods(5).findIndex((p) => p.id === id)),
+    holdersOf(chunkOf(i), pods(5), 2).map((id) => pods(5).findIndex((p) => p.id === id)),
   );
   assert.deepEqual(chosen, [
     [4, 2],
@@ -126,8 +140,8 @@ test('portals hold nothing, by membership or by declaration', () => {
   assert.deepEqual(
     new Set(candidatesOf(members, config)),
     new Set([
-      { id: podOf(0), weight: 4e12 },
-      { id: podOf(1), weight: 1e12 },
+      { id: podOf(0), name: 'nas', role: 'storage', weight: 4e12 },
+      { id: podOf(1), name: 'laptop', role: 'storage', weight: 1e12 },
     ]),
   );
 });
@@ -144,7 +158,7 @@ test('a plan that was carried out leaves nothing to do', () => {
       fc.integer({ min: 1, max: 4 }),
       fc.nat(50),
       (candidates, refs, copies, self) => {
-        const layout: Layout = { self: podOf(self), candidates, copies };
+        const layout = plain(podOf(self), candidates, copies);
         const kept = new Set<string>();
         const actions = plan(refs, layout, (id) => kept.has(id));
         assert.equal(new Set(actions.map((action) => action.id)).size, actions.length);
@@ -164,8 +178,8 @@ test('a plan that was carried out leaves nothing to do', () => {
 test('copies are counted by who should hold a chunk, and by this pod while it keeps it', () => {
   const candidates = pods(4);
   const id = chunkOf(1);
-  const [first, second, third] = holders(id, candidates, 4) as [PodId, PodId, PodId, PodId];
-  const layout = (self: PodId): Layout => ({ self, candidates, copies: 2 });
+  const [first, second, third] = holdersOf(id, candidates, 4) as [PodId, PodId, PodId, PodId];
+  const layout = (self: PodId) => plain(self, candidates, 2);
   const has = (...who: PodId[]) => new Map(who.map((pod) => [pod, [true]]));
   assert.equal(tally([id], has(first, second), layout(first)).held, 2);
   assert.equal(tally([id], has(second, third), layout(second)).held, 1, 'third may drop it');
@@ -176,20 +190,21 @@ test('copies are counted by who should hold a chunk, and by this pod while it ke
 });
 
 test('what others hold is in doubt until they have said so', () => {
-  const layout: Layout = { self: podOf(0), candidates: pods(3), copies: 3 };
+  const three = parseNetworkConfig('copies: 3');
+  const layouts = plainLayouts(podOf(0), pods(3), three);
   const doubts = new Doubts();
-  assert.equal(doubts.count(layout, 10), 10, 'nobody has spoken');
+  assert.equal(doubts.count(layouts, 10), 10, 'nobody has spoken');
   doubts.settle(podOf(1));
-  assert.equal(doubts.count(layout, 10), 10, 'one has not');
+  assert.equal(doubts.count(layouts, 10), 10, 'one has not');
   doubts.settle(podOf(2));
-  assert.equal(doubts.count(layout, 10), 0);
+  assert.equal(doubts.count(layouts, 10), 0);
   doubts.raise([`c${chunkOf(1)}`, `c${chunkOf(1)}`, `m${chunkOf(2)}`, '']);
-  assert.equal(doubts.count(layout, 12), 2);
+  assert.equal(doubts.count(layouts, 12), 2);
   doubts.settle(podOf(1));
-  assert.equal(doubts.count(layout, 12), 2);
+  assert.equal(doubts.count(layouts, 12), 2);
   doubts.settle(podOf(2));
-  assert.equal(doubts.count(layout, 12), 0);
+  assert.equal(doubts.count(layouts, 12), 0);
   doubts.reset();
-  assert.equal(doubts.count(layout, 12), 12);
-  assert.equal(doubts.count({ ...layout, candidates: pods(1) }, 12), 0, 'nobody else should hold any');
+  assert.equal(doubts.count(layouts, 12), 12);
+  assert.equal(doubts.count(plainLayouts(podOf(0), pods(1), three), 12), 0, 'nobody else should hold any');
 });

@@ -21,6 +21,7 @@ export default class Inspect extends WormholeCommand {
         `${file.path}\n` +
         `  ${file.kind}, ${formatSize(file.size)}, ${file.state}\n` +
         `  ${file.copies.held} of ${file.copies.wanted} copies${file.holders.length === 0 ? '' : `: ${file.holders.join(', ')}`}\n` +
+        (file.reason === '' ? '' : `  ${file.reason}\n`) +
         `  ${file.chunks.length} chunks, ${file.chunks.filter((chunk) => chunk.here).length} of them here\n` +
         (file.content === '' ? '' : `  content ${file.content}\n`) +
         (file.conflict === null ? '' : `  in conflict with ${file.conflict}\n`),

@@ -2,6 +2,7 @@ import { Flags } from '@oclif/core';
 import { renderUnicodeCompact } from 'uqr';
 import { LIMITS, WormholeError } from '../../base/index.js';
 import { parseDuration } from '../../config/index.js';
+import { checkName } from '../../daemon/home.js';
 import { WormholeCommand } from '../command.js';
 
 export default class Invite extends WormholeCommand {
@@ -16,6 +17,7 @@ export default class Invite extends WormholeCommand {
       default: 'storage' as const,
       description: 'a storage pod holds copies; a portal mounts and caches only',
     })(),
+    pod: Flags.string({ description: 'only for this pod, which gets that name', helpValue: 'NAME' }),
     expires: Flags.string({ description: 'how long the code is good for', default: '10m', helpValue: '10m' }),
   };
 
@@ -28,7 +30,11 @@ export default class Invite extends WormholeCommand {
         `--expires ${flags.expires} is not a duration up to 7d: write 10m or 1h.`,
       );
     }
-    const invite = await this.ask(this.pod(flags.network), 'invite', { role: flags.role, lifetimeMs });
+    const invite = await this.ask(this.pod(flags.network), 'invite', {
+      role: flags.role,
+      lifetimeMs,
+      pod: flags.pod === undefined ? null : checkName(flags.pod, 'pod'),
+    });
     this.show(
       flags.json,
       invite,

@@ -1,0 +1,164 @@
+/** Letting go of what belongs elsewhere: late, and never wrongly (decision 21). */
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { connect, until } from '../sync/memory-links.js';
+import { noise, type Pod, read, Village, write } from './pods.js';
+
+const villages: Village[] = [];
+
+after(async () => {
+  for (const village of villages) await village.close();
+});
+
+async function three(declared: string): Promise<{ here: Village; pods: [Pod, Pod, Pod] }> {
+  const here = new Village();
+  villages.push(here);
+  here.declared = declared;
+  return { here, pods: [await here.pod('a'), await here.pod('b'), await here.pod('c')] };
+}
+
+const FILES = 40;
+
+async function fill(pod: Pod): Promise<void> {
+  for (let i = 0; i < FILES; i++) await write(pod, `file ${i}`, noise(i + 1, 3000));
+  await write(pod, 'large', noise(99, 6 * 1024 * 1024));
+  // Contents are listed once they are in the document.
+  await pod.tree.commit();
+}
+
+const NOTHING = { chunks: 0, bytes: 0 };
+
+/** Small files that a pod keeps. */
+function keptBy(pod: Pod): number {
+  const files = pod.tree.contents(undefined, 1000).filter(({ content }) => content.startsWith('c'));
+  return files.filter(({ content }) => pod.content.presence(content) === 'here').length;
+}
+
+/** Lets all pods let go of what they may, until so many copies of the small files are kept in all. */
+async function evenOut(pods: readonly Pod[], copies: number): Promise<void> {
+  const kept = () => pods.reduce((sum, pod) => sum + keptBy(pod), 0);
+  for (let round = 0; round < 40 && kept() !== copies; round++) {
+    await until(() => pods.every((pod) => pod.placement.handedOver), 15_000);
+    for (const pod of pods) await pod.placement.rebalance();
+  }
+  assert.equal(kept(), copies);
+}
+
+/** Chunks of all files that are kept on each pod, so that they cannot be evicted. */
+async function keepers(pods: readonly Pod[]): Promise<Map<string, Pod[]>> {
+  const found = new Map<string, Pod[]>();
+  for (const { content, size } of pods[0]?.tree.contents(undefined, 1000) ?? []) {
+    for (const pod of pods) {
+      if (content.startsWith('m') && pod.content.presence(content) !== 'here') continue;
+      for (const { id } of content.startsWith('m')
+        ? [{ id: content }]
+        : await pod.content.chunksOf(content, size)) {
+        const kept = pod.content.presence(`c${id}`) === 'here';
+        if (kept || content.startsWith('m')) found.set(id, [...(found.get(id) ?? []), pod]);
+      }
+    }
+  }
+  return found;
+}
+
+test('what belongs elsewhere is let go of once every pod agrees and holds its share, and nothing is lost', async () => {
+  const { here, pods } = await three('copies: 1');
+  const [a, b, c] = pods;
+  here.linkAll();
+  await fill(a);
+  assert.ok((await a.placement.waitForCopies(1, { timeoutMs: 15_000 })).done);
+  await until(() => pods.every((pod) => pod.placement.handedOver), 15_000);
+  await evenOut(pods, FILES);
+  assert.ok(keptBy(a) < FILES, 'some of it belongs elsewhere');
+  const { signal } = new AbortController();
+  assert.deepEqual(await a.placement.surplus(signal), NOTHING, 'a plan carried out leaves nothing to do');
+  for (const [id, kept] of await keepers(pods)) {
+    if (!id.startsWith('m')) assert.equal(kept.length, 1, `${id} is kept by ${kept.map((pod) => pod.name)}`);
+  }
+  for (const pod of [b, c]) assert.ok((await read(pod, 'large')).equals(noise(99, 6 * 1024 * 1024)));
+});
+
+test('while a pod is away or places otherwise, nothing is let go of', async () => {
+  const { here, pods } = await three('copies: 1');
+  const [a, b, c] = pods;
+  connect(a.links, b.links);
+  await fill(a);
+  await until(() => b.placement.settled, 15_000);
+  assert.equal(a.placement.handedOver, false);
+  assert.deepEqual(await a.placement.rebalance(), NOTHING, 'c is away');
+  const cut = connect(a.links, c.links);
+  connect(b.links, c.links);
+  await until(() => a.placement.handedOver, 15_000);
+  cut();
+  assert.deepEqual(await a.placement.rebalance(), NOTHING, 'c went');
+  connect(a.links, c.links);
+  await until(() => a.placement.handedOver, 15_000);
+  here.declared = 'copies: 2';
+  here.changed();
+  assert.deepEqual(await a.placement.rebalance(), NOTHING, 'nobody has said so under this declaration');
+  await evenOut(pods, 2 * FILES);
+});
+
+test('a pod that is to hold nothing more hands over all it has', async () => {
+  const { here, pods } = await three('copies: 2');
+  const [a, b] = pods;
+  here.linkAll();
+  await fill(b);
+  here.declared = 'copies: 2\npods: { b: { capacity: 0B } }';
+  here.changed();
+  await until(() => b.placement.handedOver, 15_000);
+  assert.equal(await b.placement.onlyHere(new AbortController().signal), 0);
+  await b.placement.rebalance();
+  for (const { content } of a.tree.contents(undefined, 1000)) {
+    assert.equal(a.content.presence(content), 'here');
+    assert.equal(b.content.presence(content), 'cached');
+  }
+  here.declared =
+    'copies: 1\npods: { a: { media: hdd }, b: , c: }\nrules: [{ path: /**, require: { media: tape } }]';
+  here.changed();
+  assert.ok((await a.placement.onlyHere(new AbortController().signal)) > FILES, 'no pod may hold any of it');
+});
+
+test('what a full pod cannot take is held by the next one, and goes back when there is room', async () => {
+  const { here, pods } = await three('copies: 1');
+  const [a, b, c] = pods;
+  here.full.add('b');
+  here.linkAll();
+  await until(
+    () => pods.every((pod) => pod.placement.layoutOf('').candidates.some((one) => one.full)),
+    15_000,
+  );
+  await fill(a);
+  assert.ok((await a.placement.waitForCopies(1, { timeoutMs: 15_000 })).done);
+  await evenOut(pods, FILES);
+  assert.equal(keptBy(b), 0, 'it takes nothing');
+  assert.ok(keptBy(c) > 0);
+  for (let i = 0; i < FILES; i++) assert.ok((await read(c, `file ${i}`)).equals(noise(i + 1, 3000)));
+  here.full.delete('b');
+  await until(() => keptBy(b) > 0, 15_000);
+  await evenOut(pods, FILES);
+  assert.ok(keptBy(b) > 0);
+});
+
+test('a scrub reads every chunk that is here', async () => {
+  const { here, pods } = await three('copies: 3');
+  const [a] = pods;
+  here.linkAll();
+  await fill(a);
+  const places: string[] = [];
+  const so = await a.placement.scrub({
+    bytesPerSecond: () => Number.POSITIVE_INFINITY,
+    reached: (inode) => places.push(inode),
+    signal: new AbortController().signal,
+  });
+  assert.equal(so.files, FILES + 1);
+  assert.ok(so.bytes >= FILES * 3000 + 6 * 1024 * 1024);
+  assert.equal(so.damaged, 0);
+  const rest = await a.placement.scrub({
+    after: places[0],
+    bytesPerSecond: () => Number.POSITIVE_INFINITY,
+    reached: () => {},
+    signal: new AbortController().signal,
+  });
+  assert.equal(rest.files, 0, 'it goes on where it was');
+});

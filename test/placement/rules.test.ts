@@ -1,0 +1,223 @@
+/** Where rules put things, and what moves when pods come and go. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { type PodId, sha256 } from '../../src/base/index.js';
+import { type NetworkConfig, parseNetworkConfig } from '../../src/config/index.js';
+import type { Member } from '../../src/membership/index.js';
+import { candidatesOf, holders, type Layouts, plainLayouts } from '../../src/placement/index.js';
+import { holdersWithStandIns } from '../../src/placement/rendezvous.js';
+
+const podOf = (name: string): PodId => sha256(Buffer.from(`pod ${name}`));
+const chunkOf = (i: number): string => sha256(Buffer.from(`chunk ${i}`));
+
+/** The layouts of a network with these pods, and their names by id. */
+function network(config: NetworkConfig, names: Iterable<string> = config.pods.keys()) {
+  const members = [...names].map(
+    (name): Member => ({ id: podOf(name), name, role: 'storage', addedBy: podOf(name), addedAt: 0 }),
+  );
+  const byId = new Map(members.map((member) => [member.id, member.name]));
+  const layouts = plainLayouts(members[0]?.id ?? '', candidatesOf(members, config), config);
+  const at = (path: string, chunk: number, ageMs = 0) =>
+    holders(chunkOf(chunk), layouts.of({ path, ageMs })).map((id) => byId.get(id) ?? '');
+  return { layouts, at };
+}
+
+const CHUNKS = 300;
+const each = (check: (chunk: number) => void) => {
+  for (let i = 0; i < CHUNKS; i++) check(i);
+};
+
+test('copies stand in as many zones as the rule asks for, and where there are too few, in all there are', () => {
+  const config = parseNetworkConfig(`copies: 3
+pods: { a: { zone: x }, b: { zone: x }, c: { zone: x }, d: { zone: y }, e: {} }
+rules: [{ path: /two/**, zones: 2 }, { path: /three/**, zones: 3 }]
+`);
+  const { at } = network(config);
+  const zoneOf = (name: string) => config.pods.get(name)?.zone;
+  const zones = (names: string[]) => new Set(names.map(zoneOf).filter((zone) => zone !== undefined)).size;
+  let together = 0;
+  each((chunk) => {
+    assert.equal(new Set(at('/two/f', chunk)).size, 3);
+    assert.equal(zones(at('/two/f', chunk)), 2);
+    assert.equal(at('/three/f', chunk).length, 3, 'rather three copies in two zones than fewer');
+    assert.equal(zones(at('/three/f', chunk)), 2);
+    if (zones(at('/plain', chunk)) < 2) together++;
+  });
+  assert.ok(together > 0, 'without the rule some copies stand together');
+});
+
+test('what is required is held by no other, what is preferred by others only for want of more', () => {
+  const { at } = network(
+    parseNetworkConfig(`copies: 2
+pods: { a: { media: ssd }, b: { media: ssd }, c: { media: hdd }, d: { media: hdd }, one: { media: tape } }
+rules:
+  - { path: /fast/**, prefer: { media: ssd } }
+  - { path: /tape/**, prefer: { media: tape } }
+  - { path: /old/**, require: { media: [hdd, tape] } }
+  - { path: /glacier/**, require: { media: glass } }
+  - { path: /pinned/**, pin: d, copies: 1 }
+  - { path: /both/**, pin: [a, b, c], copies: 2 }
+  - { path: /mine/**, ignore: true }
+`),
+  );
+  each((chunk) => {
+    assert.deepEqual(at('/fast/f', chunk).sort(), ['a', 'b']);
+    assert.equal(at('/tape/f', chunk)[0], 'one');
+    assert.equal(at('/tape/f', chunk).length, 2);
+    assert.ok(at('/old/f', chunk).every((name) => ['c', 'd', 'one'].includes(name)));
+    assert.deepEqual(at('/glacier/f', chunk), []);
+    assert.deepEqual(at('/pinned/f', chunk), ['d']);
+    assert.deepEqual(at('/both/f', chunk).sort(), ['a', 'b', 'c'], 'a pin is never one copy too many');
+    assert.deepEqual(at('/mine/f', chunk), []);
+  });
+});
+
+test('affinity prefers one kind of pod while a file is young, and another once it is old', () => {
+  const { at } = network(
+    parseNetworkConfig(`copies: 1
+pods: { a: { media: ssd }, b: { media: ssd }, c: { media: hdd } }
+rules: [{ path: /posts/**, affinity: { hot: { media: ssd }, cold: { media: hdd, after: 30d } } }]
+`),
+  );
+  const day = 86_400_000;
+  each((chunk) => {
+    assert.notEqual(at('/posts/f', chunk, 29 * day)[0], 'c');
+    assert.deepEqual(at('/posts/f', chunk, 30 * day), ['c']);
+  });
+});
+
+const someNetwork = fc
+  .record({
+    pods: fc.uniqueArray(
+      fc.record({
+        name: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'),
+        zone: fc.constantFrom('x', 'y', undefined),
+        media: fc.constantFrom('ssd', 'hdd', undefined),
+        capacity: fc.integer({ min: 1, max: 9 }),
+      }),
+      { minLength: 1, maxLength: 6, selector: (pod) => pod.name },
+    ),
+    copies: fc.integer({ min: 1, max: 4 }),
+    zones: fc.integer({ min: 1, max: 3 }),
+    prefer: fc.constantFrom('ssd', undefined),
+    require: fc.constantFrom('hdd', undefined),
+  })
+  .map(({ pods, copies, zones, prefer, require }) => {
+    const word = (key: string, value: string | undefined) =>
+      value === undefined ? '' : `${key}: ${value}, `;
+    const label = (key: string, value: string | undefined) =>
+      value === undefined ? '' : `, ${key}: { media: ${value} }`;
+    const lines = pods.map(
+      ({ name, zone, media, capacity }) =>
+        `  ${name}: { ${word('zone', zone)}${word('media', media)}capacity: ${capacity}TB }`,
+    );
+    const rule = `{ path: /r, copies: ${copies}, zones: ${Math.min(zones, copies)}${label('prefer', prefer)}${label('require', require)} }`;
+    return parseNetworkConfig(`copies: ${copies}\npods:\n${lines.join('\n')}\nrules: [${rule}]\n`);
+  });
+
+/** Who holds what, brought to what the layouts ask for by the fewest steps. */
+function changes(
+  holdings: ReadonlyMap<number, readonly string[]>,
+  at: (path: string, chunk: number) => string[],
+) {
+  return [...holdings].flatMap(([chunk, held]) => {
+    const wanted = at('/r/f', chunk);
+    return [
+      ...wanted.filter((pod) => !held.includes(pod)).map((pod) => ({ chunk, pod, make: true })),
+      ...held.filter((pod) => !wanted.includes(pod)).map((pod) => ({ chunk, pod, make: false })),
+    ];
+  });
+}
+
+test('a plan that was carried out leaves nothing to do, whatever the rules and wherever things were', () => {
+  fc.assert(
+    fc.property(someNetwork, fc.array(fc.subarray(['a', 'b', 'c', 'd', 'e', 'f'])), (config, start) => {
+      const { at } = network(config);
+      const holdings = new Map(start.map((held, chunk) => [chunk, held]));
+      for (const { chunk, pod, make } of changes(holdings, at)) {
+        const held = holdings.get(chunk) ?? [];
+        holdings.set(chunk, make ? [...held, pod] : held.filter((other) => other !== pod));
+      }
+      assert.deepEqual(changes(holdings, at), []);
+    }),
+  );
+});
+
+test('a copy that stays is never moved: what a pod that goes did not hold stays where it is', () => {
+  fc.assert(
+    fc.property(someNetwork, fc.nat(), (config, chunk) => {
+      const before = network(config).at('/r/f', chunk);
+      for (const gone of config.pods.keys()) {
+        if (before.includes(gone)) continue;
+        const left = [...config.pods.keys()].filter((name) => name !== gone);
+        const zone = config.pods.get(gone)?.zone;
+        // With the last pod of a zone goes the wish for that zone.
+        if (zone !== undefined && !left.some((name) => config.pods.get(name)?.zone === zone)) continue;
+        assert.deepEqual(network(config, left).at('/r/f', chunk).sort(), [...before].sort());
+      }
+    }),
+  );
+});
+
+test('a pod that comes gets its share, and hardly more moves', () => {
+  const chunks = 20_000;
+  for (const n of [2, 3, 5, 8]) {
+    const names = Array.from({ length: n + 1 }, (_, i) => `p${i}`);
+    const config = parseNetworkConfig('copies: 2');
+    const [before, after] = [network(config, names.slice(0, n)), network(config, names)];
+    let moved = 0;
+    for (let i = 0; i < chunks; i++) {
+      const held = new Set(before.at('/', i));
+      moved += after.at('/', i).filter((name) => !held.has(name)).length;
+    }
+    const share = moved / (2 * chunks);
+    assert.ok(share <= 1.1 / (n + 1), `${share} of the bytes moved to pod ${n + 1}`);
+    assert.ok(share >= 0.9 / (n + 1), `pod ${n + 1} got only ${share}`);
+  }
+});
+
+test('a full pod keeps what falls to it, and the next one stands in behind it', () => {
+  const config = parseNetworkConfig('copies: 2');
+  const members = ['a', 'b', 'c', 'd'].map(
+    (name): Member => ({ id: podOf(name), name, role: 'storage', addedBy: '', addedAt: 0 }),
+  );
+  const layout = (full: string) =>
+    plainLayouts(
+      '',
+      candidatesOf(
+        members,
+        config,
+        () => false,
+        (id) => id === podOf(full),
+      ),
+      config,
+    ).common;
+  const [none, some] = [layout('nobody'), layout('a')];
+  each((chunk) => {
+    const [before, after] = [holders(chunkOf(chunk), none), holders(chunkOf(chunk), some)];
+    assert.deepEqual(after.slice(0, 2), before, 'nothing moves that is where it belongs');
+    const { full, standIns } = holdersWithStandIns(chunkOf(chunk), some);
+    assert.deepEqual(
+      full,
+      before.filter((id) => id === podOf('a')),
+    );
+    assert.equal(standIns.length, full.length);
+    const third = holders(chunkOf(chunk), { ...none, copies: 3 })[2];
+    if (full.length > 0) assert.deepEqual(standIns, [third], 'the next one in the order');
+  });
+});
+
+test('pods that place alike know it, and others do not', () => {
+  const of = (text: string): Layouts => network(parseNetworkConfig(text), ['a', 'b', 'c']).layouts;
+  const base = of('copies: 2').fingerprint;
+  assert.equal(of('# a comment\nhistory: 1d\ncrisis: { grace: 1m }').fingerprint, base);
+  for (const other of [
+    'copies: 3',
+    'pods: { a: { zone: x } }',
+    'rules: [{ path: /a, copies: 1 }]',
+    'pods: { a: { capacity: 0B } }',
+  ]) {
+    assert.notEqual(of(other).fingerprint, base, other);
+  }
+});

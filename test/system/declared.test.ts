@@ -1,0 +1,257 @@
+/** The declared network, through `wh` and ordinary file operations: three hosts, a file, its rules and its crises. */
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type {
+  ConfigApplied,
+  ConfigEntry,
+  ConfigPlan,
+  ConfigShown,
+  Inspection,
+  Status,
+} from '../../src/daemon/control.js';
+import { makeNetwork, namespacesMissing, type TestNetwork } from './namespaces.js';
+import { eventually, must, TestPod, WH } from './pods.js';
+
+const missing = namespacesMissing();
+if (missing !== undefined) console.log(`skipped: ${missing}`);
+const skip = missing ?? false;
+
+let folder: string;
+let lan: TestNetwork;
+let pods: TestPod[];
+let [a, b, c] = [] as unknown as [TestPod, TestPod, TestPod];
+
+const DECLARED = `version: 1
+network: office      # ours
+copies: 2
+join: approve
+admins: [alpha, beta]
+pods:
+  alpha: { zone: cellar, media: ssd }
+  beta:  { zone: attic, media: hdd }
+  gamma: { zone: attic, media: hdd }
+rules:
+  - path: /fast/**
+    copies: 1
+    require: { media: ssd }
+  - path: /apart/**
+    zones: 2
+  - path: /accounts/**
+    copies: 3
+    min-pods: 3
+    crisis: { critical: read-only }
+  - path: /three/**
+    copies: 3
+    crisis: { mixed: read-only }
+  - path: /archive/**
+    read-only: true
+  - path: "**/scratch/**"
+    ignore: true
+crisis:
+  grace: 4s
+  notify: ["exec:PAGER"]
+`;
+
+const file = () => join(folder, 'wormhole.yaml');
+const pages = () => join(folder, 'pages');
+
+before(async () => {
+  if (skip) return;
+  folder = mkdtempSync(join(tmpdir(), 'wormhole-declared-'));
+  lan = makeNetwork(3);
+  pods = ['alpha', 'beta', 'gamma'].map((name, i) => new TestPod(lan.hosts[i], name, folder));
+  [a, b, c] = pods as [TestPod, TestPod, TestPod];
+  const pager = join(folder, 'pager');
+  writeFileSync(pager, `#!/bin/sh\necho "$WORMHOLE_POD $WORMHOLE_POSTURE" >> ${pages()}\n`);
+  chmodSync(pager, 0o755);
+  writeFileSync(file(), DECLARED.replace('PAGER', pager));
+});
+
+after(async () => {
+  for (const pod of pods ?? []) await pod.wh('down');
+  await lan?.remove();
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+});
+
+const posture = async (pod: TestPod) => (await pod.json<Status>('status')).posture;
+const refused = (work: Promise<unknown>) => assert.rejects(work, { code: 'EROFS' });
+
+test('one command makes the network of a file, and its pods join by their invite alone', {
+  skip,
+}, async () => {
+  const up = await a.json<{ applied: boolean; invites: { pod: string; code: string }[] }>(
+    'up',
+    '-f',
+    file(),
+    a.mount,
+    '--pod',
+    'alpha',
+  );
+  assert.equal(up.applied, true);
+  assert.deepEqual(
+    up.invites.map(({ pod }) => pod),
+    ['beta', 'gamma'],
+  );
+  for (const [i, pod] of [b, c].entries()) {
+    const code = up.invites[i]?.code ?? '';
+    const joined = JSON.parse(
+      await must(pod.host, [WH, 'join', code, pod.mount, '--json'], { env: { WH_HOME: pod.home } }),
+    );
+    assert.equal(joined.pod, pod.name, 'its name comes with the invite');
+  }
+  const { code } = await a.json<{ code: string }>('invite');
+  const stranger = new TestPod(lan.hosts[2], 'delta', folder);
+  const refusal = await stranger.wh('join', code, stranger.mount, '--pod', 'delta');
+  assert.equal(refusal.code, 1, refusal.stdout);
+  assert.match(refusal.stderr, /"delta" is none of them/);
+});
+
+test('every pod shows the same declaration, with who and when; the same file again changes nothing', {
+  skip,
+}, async () => {
+  await eventually(async () => {
+    const shown = await Promise.all(pods.map((pod) => pod.json<ConfigShown>('config', 'show')));
+    for (const one of shown) assert.deepEqual(one, shown[0]);
+    assert.equal(shown[0]?.declared?.by, 'alpha');
+    assert.ok(shown[0]?.text.includes('# ours'));
+    assert.deepEqual(shown[0]?.unmet, []);
+  });
+  const again = await b.json<ConfigApplied>('apply', file(), '--yes');
+  assert.deepEqual([again.applied, again.changes], [false, []]);
+  const wrong = join(folder, 'wrong.yaml');
+  writeFileSync(wrong, 'copies: 2\nzoen: cellar\n');
+  const checked = await a.wh('config', 'check', wrong);
+  assert.equal(checked.code, 2);
+  assert.match(checked.stdout, /wrong\.yaml:2:1: there is no key "zoen"/);
+  const other = join(folder, 'other.yaml');
+  writeFileSync(other, readFileSync(file(), 'utf8').replace('copies: 2', 'copies: 4'));
+  const plan = await a.json<ConfigPlan>('plan', other);
+  assert.deepEqual(plan.changes, [{ setting: 'copies', from: '2', to: '4' }]);
+  assert.match(plan.unmet[0] ?? '', /on 4 pods, and there are 3/);
+  const foreign = await c.wh('apply', other, '--yes');
+  assert.match(foreign.stderr, /only alpha and beta may change the declaration/);
+  assert.equal((await b.json<ConfigApplied>('apply', other, '--yes')).applied, true);
+  await eventually(async () =>
+    assert.equal((await a.json<ConfigShown>('config', 'show')).declared?.by, 'beta'),
+  );
+  assert.deepEqual((await a.json<ConfigApplied>('config', 'undo')).changes, [
+    { setting: 'copies', from: '4', to: '2' },
+  ]);
+  const history = await a.json<ConfigEntry[]>('config', 'history');
+  assert.deepEqual(
+    history.map(({ by }) => by),
+    ['alpha', 'beta', 'alpha'],
+  );
+});
+
+test('files lie where their rules say, and what is ignored stays where it was made', { skip }, async () => {
+  for (const name of ['fast', 'apart', 'scratch', 'plain']) await mkdir(b.path(name));
+  for (let i = 0; i < 20; i++) {
+    for (const name of ['fast', 'apart', 'scratch', 'plain']) {
+      await writeFile(b.path(name, `f${i}`), `${name} ${i}\n`.repeat(50));
+    }
+  }
+  await b.ok('sync', '--wait', '--copies', '2', '--timeout', '60s');
+  const holders = async (path: string) => (await b.json<Inspection>('inspect', path)).holders.sort();
+  await eventually(async () => {
+    for (let i = 0; i < 20; i += 7) {
+      assert.deepEqual(await holders(`/scratch/f${i}`), ['beta']);
+      assert.ok((await holders(`/fast/f${i}`)).includes('alpha'));
+      const apart = await holders(`/apart/f${i}`);
+      assert.ok(apart.includes('alpha') && apart.length >= 2, `${apart}`);
+    }
+  });
+  const inspected = await c.json<Inspection>('inspect', '/fast/f0');
+  assert.equal(inspected.reason, '1 copy, by /fast/**; requiring media ssd');
+  assert.equal(
+    await readFile(c.path('scratch', 'f3'), 'utf8'),
+    'scratch 3\n'.repeat(50),
+    'read where it is not',
+  );
+});
+
+test('what is read-only by a rule, and all of a frozen network, answers EROFS; unfrozen it is written again', {
+  skip,
+}, async () => {
+  await refused(mkdir(a.path('archive')));
+  await a.ok('freeze');
+  await eventually(() => refused(writeFile(c.path('plain', 'new'), 'x')));
+  await refused(rm(b.path('plain', 'f0')));
+  await refused(appendFile(a.path('plain', 'f1'), 'x'));
+  assert.equal((await readFile(c.path('plain', 'f1'), 'utf8')).length > 0, true);
+  await b.ok('unfreeze');
+  await eventually(() => writeFile(c.path('plain', 'new'), 'x'));
+  await eventually(() => writeFile(a.path('plain', 'new'), 'y'));
+});
+
+test('a lost pod: copies are made anew, the postures show, their responses hold and end with the crisis', {
+  skip,
+}, async () => {
+  for (const name of ['accounts', 'three']) await mkdir(a.path(name));
+  await writeFile(a.path('accounts', 'book'), 'ours\n');
+  await a.ok('sync', '--wait', '--copies', '3', '--timeout', '60s');
+  for (const pod of pods) assert.equal(await posture(pod), 'favourable');
+  lan.hosts[2]?.cut();
+  await eventually(async () => {
+    for (const pod of [a, b]) assert.equal(await posture(pod), 'critical', pod.logTail());
+  }, 60_000);
+  await refused(writeFile(a.path('accounts', 'book'), 'changed\n'));
+  await refused(writeFile(b.path('three', 'new'), 'x'));
+  await writeFile(b.path('plain', 'written in the crisis'), 'x');
+  assert.equal(await readFile(b.path('accounts', 'book'), 'utf8'), 'ours\n');
+  // With gamma lost, alpha and beta hold everything between them.
+  await a.ok('sync', '--wait', '--copies', '2', '--timeout', '60s').catch(() => {});
+  await eventually(async () => {
+    const { copies } = await a.json<Inspection>('inspect', '/plain/f5');
+    assert.deepEqual(copies, { wanted: 2, held: 2 });
+    assert.deepEqual((await a.json<Inspection>('inspect', '/plain/written in the crisis')).copies, {
+      wanted: 2,
+      held: 2,
+    });
+  });
+  assert.match(readFileSync(pages(), 'utf8'), /alpha critical/);
+  // The laptop on its train: alone, and in no crisis but where its rule says so.
+  assert.equal(await posture(c), 'critical');
+  await writeFile(c.path('plain', 'written alone'), 'x');
+  await refused(writeFile(c.path('accounts', 'book'), 'mine\n'));
+  lan.hosts[2]?.heal();
+  await eventually(async () => {
+    for (const pod of pods) assert.equal(await posture(pod), 'favourable');
+    assert.ok(existsSync(a.path('plain', 'written alone')));
+  }, 60_000);
+  await writeFile(c.path('accounts', 'book'), 'ours again\n');
+  await eventually(async () =>
+    assert.equal(await readFile(a.path('accounts', 'book'), 'utf8'), 'ours again\n'),
+  );
+  await eventually(() => assert.match(readFileSync(pages(), 'utf8'), /alpha favourable/));
+});
+
+test('a pod that leaves hands over what only it has, and one that is removed is drained first', {
+  skip,
+}, async () => {
+  await rm(b.path('scratch'), { recursive: true });
+  const late = join(folder, 'late.yaml');
+  writeFileSync(
+    late,
+    readFileSync(file(), 'utf8').replace('copies: 2', 'copies: 1').replace('admins: [alpha, beta]', ''),
+  );
+  await a.ok('apply', late, '--yes');
+  await writeFile(c.path('plain', 'of gamma'), 'only here at first\n');
+  await c.ok('leave', '--timeout', '60s');
+  assert.equal(await readFile(a.path('plain', 'of gamma'), 'utf8'), 'only here at first\n');
+  await eventually(async () =>
+    assert.deepEqual((await a.json<Status>('status')).pods.map(({ name }) => name).sort(), ['alpha', 'beta']),
+  );
+  await writeFile(b.path('plain', 'of beta'), 'with beta at first\n');
+  await a.ok('remove', 'beta', '--timeout', '60s');
+  await b.ok('down');
+  assert.equal(await readFile(a.path('plain', 'of beta'), 'utf8'), 'with beta at first\n');
+  assert.ok(!(await a.json<ConfigShown>('config', 'show')).text.includes('beta:'));
+  const last = await a.wh('leave', '--timeout', '5s');
+  assert.notEqual(last.code, 0, 'the only copy of everything is here');
+  assert.match(last.stderr, /only copy here/);
+});
