@@ -283,6 +283,9 @@ class TreeFileSystem implements WormholeFileSystem {
       this.setAttributesWhilePending(file, node, attributes);
     } else if (file?.orphan !== undefined) {
       file.orphan = { ...file.orphan, ...definedOnly(attributes), ctime: this.clock.wallNs() };
+      // Those of the last write would be shown before these.
+      if (typeof attributes.mtime === 'bigint') file.mtime = attributes.mtime;
+      file.ctime = file.orphan.ctime;
     } else if (Object.keys(attributes).length > 0) {
       this.changeAttributes(node.id, attributes);
     }

@@ -73,6 +73,7 @@ const STEPS: readonly Step[] = [
   [2, (w) => ['slot', w.next(SLOTS), 'lseek', w.offset(), w.next(3)]],
   [2, (w) => ['slot', w.next(SLOTS), 'fchmod', w.mode()]],
   [1, (w) => ['slot', w.next(SLOTS), 'fsync']],
+  [2, (w) => ['slot', w.next(SLOTS), 'fallocate', w.pick([0, 1, 3, 0x10, 0x11]), w.offset(), w.offset()]],
   [2, (w) => ['slot', w.next(SLOTS), 'futimens', w.time(), w.time()]],
   [1, (w) => ['slot', w.next(SLOTS), 'setxattr', w.pick(NAMES), w.bytes().subarray(0, 1000)]],
   [3, (w) => ['slot', w.next(SLOTS), 'close']],

@@ -8,13 +8,14 @@ import { linkCases } from './cases/links.js';
 import { nameCases } from './cases/names.js';
 import { pathErrorCases } from './cases/path-errors.js';
 import { renameCases } from './cases/renames.js';
+import { spaceAndLockCases } from './cases/space-and-locks.js';
 
 export { missing, type PosixCase, runCase } from './case.js';
 export { compareFolders } from './differential.js';
 export { SystemCalls } from './system-calls.js';
 
 /** What the kernel decides for the most part: one run a file system is enough. */
-export const matrixCases: PosixCase[] = [...renameCases, ...pathErrorCases];
+export const matrixCases: PosixCase[] = [...renameCases, ...pathErrorCases, ...spaceAndLockCases];
 
 export const posixCases: PosixCase[] = [
   ...fileCases,

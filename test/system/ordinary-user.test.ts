@@ -43,6 +43,7 @@ set -e
 export HOME="$1/user" WH_HOME="$1/user/home"
 mnt="$1/user/mnt"
 mkdir -p "$mnt"
+trap '"$2" down > /dev/null 2>&1' EXIT
 "$2" new mine "$mnt" --pod user
 grep -q " $mnt fuse.wh .*user_id=${USER}" /proc/self/mounts
 "$2" doctor | grep -q "ok *fusermount3"
@@ -93,6 +94,7 @@ test('an ordinary user mounts, works, is killed, and goes on', { skip: missing ?
     assert.ok(Number(counts?.[1]) > 150, result.stdout);
     assert.match(result.stdout, /all is well/);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    // A daemon that is still ending must not hide what failed.
+    await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 });

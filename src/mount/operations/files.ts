@@ -167,7 +167,12 @@ export function fallocate(session: Session, request: Request): void {
     keepSize: (mode & FALLOCATE_MODE.keepSize) !== 0,
     zero: (mode & (FALLOCATE_MODE.punchHole | FALLOCATE_MODE.zeroRange)) !== 0,
   };
-  const answer = session.fileSystem.allocate(handle, offset, length, how);
+  const node = session.nodes.get(request.node);
+  const answer = then(session.fileSystem.allocate(handle, offset, length, how), () => {
+    // As after a write; for that the kernel says so, for this it does not.
+    if (request.uid === 0 || node === undefined) return undefined;
+    return then(session.fileSystem.setStat(node.inode, { killSuidgid: true }, handle), () => undefined);
+  });
   session.answer(request, answer, () => void session.ok(request));
 }
 
