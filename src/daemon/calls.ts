@@ -25,7 +25,7 @@ import {
   undoConfig,
 } from './declaration.js';
 import { leaveNetwork, removePod } from './departure.js';
-import { historyOf, trashOf } from './history.js';
+import { historyOf, shownVersions, trashOf, versionsOf } from './history.js';
 import { metricsOf } from './metrics.js';
 import type { Pod } from './pod.js';
 import { restore, undoMassDeletion } from './restore.js';
@@ -193,7 +193,7 @@ async function inspect(pod: Pod, path: string): Promise<Inspection> {
     holders: (holding?.holders ?? []).map((id) => pod.membership.member(id)?.name ?? id),
     content: isFile ? node.content : '',
     chunks: (holding?.chunks ?? []).map(({ id, length }) => ({ id, length, here: pod.content.has(id) })),
-    versions: [{ version: node.versions.at(-1) ?? '', time: isoTime(node.mtime), size: node.size }],
+    versions: isFile ? shownVersions(versionsOf(pod, path, { node })) : [],
     conflict: conflict === undefined ? null : pod.tree.pathOf(conflict.inode),
     pinned: pod.placement.isPinned(node.id),
     reason: isFile ? reasonOf(pod, node.id) : '',

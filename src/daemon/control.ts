@@ -69,7 +69,8 @@ export interface Inspection {
   /** Content id and chunks. */
   content: string;
   chunks: { id: string; length: number; here: boolean }[];
-  versions: { version: string; time: string; size: number }[];
+  /** As `wh history` lists them. */
+  versions: Version[];
   /** Path of the file that this one is in conflict with, or null. */
   conflict: string | null;
   pinned: boolean;

@@ -15,7 +15,7 @@ import type { Pod } from './pod.js';
 /** Deleted entries that are looked at before the mount's requests have their turn. */
 const PAGE = 200;
 /** Entries of a mass deletion that are looked at to tell whether it was undone. */
-const PROBED = 32;
+const PROBED = 256;
 /** So long `wh status` speaks of a mass deletion; `wh undo` undoes older ones too. */
 const SHOWN_MS = 24 * 60 * 60 * 1000;
 
@@ -55,8 +55,11 @@ export function find({ tree, record }: Pod, path: string): Found {
 
 export async function historyOf(pod: Pod, path: string): Promise<FileHistory> {
   await caughtUp(pod);
-  const versions = versionsOf(pod, path, find(pod, path));
-  return { path, versions: versions.map(({ id: _, mtime: __, content: ___, ...version }) => version) };
+  return { path, versions: shownVersions(versionsOf(pod, path, find(pod, path))) };
+}
+
+export function shownVersions(versions: readonly KnownVersion[]): Version[] {
+  return versions.map(({ id: _, mtime: __, content: ___, ...version }) => version);
 }
 
 /** What a file's name has shown, the latest first. @throws WormholeError `is-a-directory` */
@@ -121,11 +124,6 @@ function podNamed({ membership }: Pod, id: OpId | undefined): string {
   return actor === '' ? 'unknown' : (member?.name ?? podOfActor(actor).name);
 }
 
-/** What one run deleted in a folder and is not back. */
-export function deletedIn({ tree }: Pod, folder: InodeId, run: number): DeletedEntry[] {
-  return tree.history.deletedIn(folder).filter((entry) => entry.run === run);
-}
-
 /** Deleted entries below a path; those that went together with a folder count as one with it. */
 export async function trashOf(pod: Pod, path: string, signal: AbortSignal): Promise<Trashed[]> {
   await caughtUp(pod);
@@ -160,11 +158,15 @@ export async function trashOf(pod: Pod, path: string, signal: AbortSignal): Prom
     }));
 }
 
-/** All that is deleted and not back. */
-async function deletedEntries({ tree }: Pod, signal: AbortSignal): Promise<DeletedEntry[]> {
+/** All (in one folder) that is deleted and not back. */
+export async function deletedEntries(
+  { tree }: Pod,
+  signal: AbortSignal,
+  folder?: InodeId,
+): Promise<DeletedEntry[]> {
   const found: DeletedEntry[] = [];
   for (let after: string | undefined; ; ) {
-    const { entries, last } = tree.history.deletedAfter(after, PAGE);
+    const { entries, last } = tree.history.deletedAfter(after, PAGE, folder);
     found.push(...entries);
     if (last === undefined) return found;
     after = last;

@@ -400,6 +400,7 @@ function tellPresence(pod: Pod, undo: Undo[]): void {
   undo.push(() => clearInterval(timer));
 }
 
+const FORGET_FIRST_MS = 5 * 60 * 1000;
 const FORGET_INTERVAL_MS = 60 * 60 * 1000;
 
 /** Lists what was overwritten and deleted for as long as the network's history reaches. */
@@ -410,9 +411,12 @@ function forgetHistory(pod: Pod, undo: Undo[]): void {
       .forgetHistory(pod.placement.historyMs)
       .catch((error) => log.warn('old history is forgotten later', { reason: messageOf(error) }));
   };
-  const timer = setInterval(forget, FORGET_INTERVAL_MS);
-  timer.unref();
-  undo.push(() => clearInterval(timer));
+  // A pod that never runs for an hour forgets too.
+  const timers = [setTimeout(forget, FORGET_FIRST_MS), setInterval(forget, FORGET_INTERVAL_MS)];
+  for (const timer of timers) timer.unref();
+  undo.push(() => {
+    for (const timer of timers) clearTimeout(timer);
+  });
 }
 
 /** Says in the log, and to whom the declaration names, that the network is in another posture. */

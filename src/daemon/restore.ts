@@ -4,7 +4,7 @@ import type { DeletedEntry, InodeId } from '../tree/index.js';
 import type { MassDeletionStatus, Restored } from './control.js';
 import {
   caughtUp,
-  deletedIn,
+  deletedEntries,
   type Found,
   find,
   type KnownVersion,
@@ -95,11 +95,9 @@ async function insideOf(pod: Pod, folder: DeletedEntry, { signal }: Context): Pr
   const found: DeletedEntry[] = [];
   const folders = [folder];
   for (let at = folders.pop(); at !== undefined; at = folders.pop()) {
-    const inside = deletedIn(pod, at.inode, folder.run);
+    const inside = (await deletedEntries(pod, signal, at.inode)).filter(({ run }) => run === folder.run);
     found.push(...inside);
     folders.push(...inside.filter(({ kind }) => kind === 'directory'));
-    await setImmediate();
-    signal.throwIfAborted();
   }
   return found;
 }

@@ -54,9 +54,15 @@ export class History {
     return this.deletedBetween(prefix, `${prefix.slice(0, -1)}\x01`, Number.POSITIVE_INFINITY).entries;
   }
 
-  /** A page of everything that was deleted and is not back; go on after `last` until there is none. */
-  deletedAfter(after: string | undefined, limit: number): { entries: DeletedEntry[]; last?: string } {
-    return this.deletedBetween(after === undefined ? '' : `${after}\0`, undefined, limit);
+  /** A page of everything (in one folder) that was deleted and is not back; go on after `last` until there is none. */
+  deletedAfter(
+    after: string | undefined,
+    limit: number,
+    folder?: InodeId,
+  ): { entries: DeletedEntry[]; last?: string } {
+    const first = folder === undefined ? '' : `${folder}\0`;
+    const end = folder === undefined ? undefined : `${folder}\x01`;
+    return this.deletedBetween(after === undefined ? first : `${after}\0`, end, limit);
   }
 
   /** The latest last. Whether they were undone already, their entries tell. */
@@ -108,17 +114,19 @@ export class History {
     return `/${names.reverse().join('/')}`;
   }
 
-  /** Whether something that a run deleted in a folder is still gone, judged by so many entries. */
+  /** Whether something that a run deleted in a folder is still gone, judged by so many entries; when they do not tell,
+   *  it is. */
   isMissing(folder: InodeId, run: number, entries: number): boolean {
-    let left = entries;
+    let isBack = false;
     const table = this.database.table(DELETED_TABLE);
-    for (const { key, value } of table.range({ start: `${folder}\0`, end: `${folder}\x01` })) {
+    const range = { start: `${folder}\0`, end: `${folder}\x01`, limit: entries };
+    for (const { key, value } of table.range(range)) {
       const noted = decodeDeleted(key, value);
       if (noted?.value.run !== run) continue;
       if (this.row(noted.value.inode)?.alive === false) return true;
-      if (--left <= 0) return false;
+      isBack = true;
     }
-    return false;
+    return !isBack;
   }
 
   private deletedBetween(
