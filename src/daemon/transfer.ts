@@ -1,6 +1,6 @@
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
-import { WormholeError } from '../base/index.js';
+import { messageOf, WormholeError } from '../base/index.js';
 import { exportTree, importFolder } from '../fs/index.js';
 import { type InodeId, ROOT } from '../tree/index.js';
 import type { Transferred } from './control.js';
@@ -21,7 +21,10 @@ export async function importInto(
   context: Context,
 ): Promise<Transferred> {
   await checkOutside(pod, source);
-  if (!(await stat(source)).isDirectory()) {
+  const found = await stat(source).catch((cause) => {
+    throw new WormholeError('not-found', `${source} cannot be read: ${messageOf(cause)}`, { cause });
+  });
+  if (!found.isDirectory()) {
     throw new WormholeError('usage', `${source} is not a folder: give the folder that is to be imported.`);
   }
   const folder = folderAt(pod, path);
