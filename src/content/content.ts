@@ -1,4 +1,5 @@
 import type { Sha256 } from '../base/index.js';
+import type { LogPosition } from '../store/index.js';
 
 /** A chunk's name: the SHA-256 of its bytes (before compression). */
 export type ChunkId = Sha256;
@@ -66,6 +67,9 @@ export interface OpenContent {
   /** Cuts and hashes what is staged and stores its chunks durably enough to be named: resolves with the new
    *  content id; later writes are staged over it. Small contents are answered at once, without a promise. */
   publish(): Published | Promise<Published>;
+  /** The owner recorded what was published last as its operation of this number: should a crash bring the staged
+   *  bytes back, they are old. 0 of a recovered content: no operation that survived names it. */
+  recordedAs(operation: number): void;
   /** The owner's key changed (a rename over another file moved the content to its inode). */
   rekey(key: string): void;
   /** Lets go; staged bytes that were not published are dropped only if `discard`, else they come back by
@@ -89,6 +93,8 @@ export interface Recovered {
    *  this very content was published just before the crash. */
   base: ContentId;
   content: OpenContent;
+  /** The owner's operation that names these bytes, where it has survived; 0 when there is none. */
+  named: number;
 }
 
 /** What the tree names; the daemon hands it in. */
@@ -166,6 +172,9 @@ export interface ContentStore {
   verify(id: ChunkId): Promise<number | 'damaged' | undefined>;
   /** Resolves when every chunk stored so far survives a power cut. */
   flush(): Promise<void>;
+  /** Up to where the log of small chunks goes: right after the start, what survived of it. What was published so
+   *  far lies before it, or is durable. */
+  reached(): LogPosition;
   /** How much of a content is here: all of it to stay, all of it but evictable in part, some, or nothing. */
   presence(content: ContentId): 'here' | 'partly' | 'cached' | 'remote';
   /** True when the chunk is here to stay: not one that may be evicted, and not on its way out. */

@@ -204,7 +204,8 @@ function recover(parts: Parts, log: Log): Recovered[] {
     for (const file of filesOf(survived)) needed.add(`${id}.${file}`);
     try {
       const base = survived.small?.base ?? wholeShape(survived).base;
-      found.push({ key: entry.key, base, content: StagedContent.recover(parts, id, survived) });
+      const content = StagedContent.recover(parts, id, survived);
+      found.push({ key: entry.key, base, content, named: survived.named });
     } catch (error) {
       log.error('a file that was being written stays staged; it is tried again at the next start', {
         key: entry.key,

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { type Clock, LIMITS, type Log, WormholeError } from '../base/index.js';
+import type { LogPosition } from '../store/index.js';
 import type { SmallChunks } from './chunks/small-chunks.js';
 import { refused } from './chunks/verified-chunks.js';
 import { Round } from './collection/round.js';
@@ -141,7 +142,13 @@ export class LocalContentStore implements ContentStore {
   }
 
   async flush(): Promise<void> {
-    await Promise.all([this.parts.chunks.flush(), this.parts.evictable.flush()]);
+    const { chunks, evictable, ground } = this.parts;
+    // Of what is staged too: what was published must not come back as if it had not been.
+    await Promise.all([chunks.flush(), evictable.flush(), ground.log.sync()]);
+  }
+
+  reached(): LogPosition {
+    return this.parts.small.reached();
   }
 
   presence(content: ContentId): 'here' | 'partly' | 'cached' | 'remote' {

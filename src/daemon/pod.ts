@@ -186,6 +186,7 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
       placement?.published(contents);
       return content.flush();
     },
+    contents: content,
   });
   undo.push(() => tree?.close());
   let engine: Pod['engine'] = { state: 'loading' };

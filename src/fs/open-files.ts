@@ -318,6 +318,7 @@ export class OpenFiles {
     file.unrecorded = undefined;
     file.owner = undefined;
     file.failure = undefined;
+    this.noteRecorded(file);
     if (file.content.dirty) {
       file.dirtySinceMs = this.options.clock.monotonicMs();
     } else {
@@ -332,6 +333,15 @@ export class OpenFiles {
     const from = file.inode;
     this.becameTarget(file, node);
     this.options.moved(from, node.id);
+  }
+
+  /** A crash that brings the staged bytes back must not put them over what this inode holds by then. */
+  private noteRecorded(file: OpenFile): void {
+    try {
+      file.content.recordedAs(this.options.tree.reached());
+    } catch (error) {
+      this.options.log.warn('a publication could not be noted beside its staged bytes', { error });
+    }
   }
 
   /** From here on what is published replaces this node; staging records must know it, for after a crash. */

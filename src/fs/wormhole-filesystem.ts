@@ -10,7 +10,7 @@ import {
   unlessAborted,
   WormholeError,
 } from '../base/index.js';
-import type { ContentStore, OpenContent, Recovered } from '../content/index.js';
+import type { ContentStore, Recovered } from '../content/index.js';
 import { type Attributes, type Entry, type InodeId, isOfPod, type Node, type Tree } from '../tree/index.js';
 import { orElse } from './answer.js';
 import { checkXattrName, STATE_XATTR, withoutXattr, withXattr } from './extended-attributes.js';
@@ -618,10 +618,20 @@ class TreeFileSystem implements WormholeFileSystem {
    * only once the document is there, those that still are were deleted before their writer could close.
    */
   private async recover(): Promise<void> {
-    const waiting = this.options.content.recovered().filter((found) => !this.adopt(found));
+    const survived = this.tree.reached();
+    const staged: Recovered[] = [];
+    for (const found of this.options.content.recovered()) {
+      if (found.named > 0 && found.named <= survived) this.drop(found);
+      else staged.push(found);
+      if (found.named > survived) found.content.recordedAs(0);
+    }
+    // At once: nobody may open these files before.
+    const waiting = staged.filter((found) => !this.adopt(found));
+    // Numbers come again: that these name nothing any more must be known before they do.
+    if (staged.some(({ named }) => named > 0)) await this.options.content.flush();
     if (waiting.length === 0) return;
     await this.tree.commit();
-    for (const found of waiting) if (!this.adopt(found)) this.discard(found.key, found.content);
+    for (const found of waiting) if (!this.adopt(found)) this.discard(found);
   }
 
   /** False when its inode is not in the tree. */
@@ -640,8 +650,12 @@ class TreeFileSystem implements WormholeFileSystem {
   }
 
   /** The file was unlinked before its writer could close it: nothing of it was to be kept. */
-  private discard(key: string, content: OpenContent): void {
-    this.options.log.info('dropping staged bytes of a file that was deleted', { inode: key });
+  private discard(found: Recovered): void {
+    this.options.log.info('dropping staged bytes of a file that was deleted', { inode: found.key });
+    this.drop(found);
+  }
+
+  private drop({ key, content }: Recovered): void {
     Promise.resolve(content.close(true)).catch((error) =>
       this.options.log.error('dropping staged bytes failed', { inode: key, error }),
     );

@@ -6,15 +6,19 @@ import { promisify } from 'node:util';
 import { diskError, isFull, syncDirectory } from '../base/index.js';
 import { makeFolder } from './folder.js';
 import { type LogDisk, type Segment, segmentName, writeFully } from './log-segment.js';
-import { type Gap, segmentFirsts, surveyLog } from './log-survey.js';
-import { encodeHeader, tagBytes } from './record-frame.js';
+import { type Gap, type Survey, segmentFirsts, surveyLog } from './log-survey.js';
+import { encodeHeader, headerBytes, tagBytes } from './record-frame.js';
 import type { LogCondition, RecordLog } from './record-log.js';
+import { readSegment } from './segment-reader.js';
 import { SegmentedLog } from './segmented-log.js';
 
 export interface RecordLogOptions {
   /** A segment that would grow past this gets a successor. */
   segmentBytes?: number;
   disk?: LogDisk;
+  /** Called with each record in order, unless the log is damaged: the first that it refuses is cut off with all
+   *  that follow. */
+  accept?: (record: Uint8Array) => boolean;
 }
 
 const segmentBytesDefault = 64 * 1024 * 1024;
@@ -48,7 +52,7 @@ export async function openRecordLog(
 async function openSegments(folder: string, options: RecordLogOptions) {
   const disk = options.disk ?? systemLogDisk;
   await prepareFolder(disk, folder);
-  const survey = await surveyLog(folder);
+  let survey = await surveyLog(folder);
   const condition: LogCondition = { tornBytes: 0 };
   if (survey.gap?.damage) {
     condition.damagedAt = { segment: segmentName(survey.gap.first), offset: survey.gap.offset };
@@ -56,11 +60,14 @@ async function openSegments(folder: string, options: RecordLogOptions) {
     condition.tornBytes = await cutTail(disk, folder, survey.gap);
   }
   const writable = condition.damagedAt === undefined;
-  const segments = survey.scans.map(({ first, scan }, index): Segment => {
-    const path = join(folder, segmentName(first));
-    const fd = writable && index === survey.scans.length - 1 ? openSync(path, 'r+') : undefined;
-    return { first, path, marks: scan.marks, bytes: scan.wholeBytes, fd, dirty: false };
-  });
+  const refused = writable && options.accept ? firstRefused(folder, survey, options.accept) : undefined;
+  if (refused !== undefined) {
+    condition.tornBytes += await cutTail(disk, folder, refused);
+    survey = await surveyLog(folder);
+  }
+  const segments = segmentsOf(folder, survey);
+  const last = segments[segments.length - 1];
+  if (writable && last !== undefined) last.fd = openSync(last.path, 'r+');
   if (writable) await makeDurable(disk, folder, segments, survey.synced);
   const state = { folder, tag: survey.tag, disk, segments, next: survey.next, durable: survey.next };
   const segmentBytes = options.segmentBytes ?? segmentBytesDefault;
@@ -84,6 +91,28 @@ async function prepareFolder(disk: LogDisk, folder: string): Promise<void> {
   }
   await rename(`${path}.tmp`, path);
   await disk.syncFolder(folder);
+}
+
+function segmentsOf(folder: string, { scans }: Survey): Segment[] {
+  return scans.map(({ first, scan }) => {
+    const path = join(folder, segmentName(first));
+    return { first, path, marks: scan.marks, bytes: scan.wholeBytes, fd: undefined, dirty: false };
+  });
+}
+
+function firstRefused(
+  folder: string,
+  survey: Survey,
+  accept: (record: Uint8Array) => boolean,
+): Gap | undefined {
+  for (const segment of segmentsOf(folder, survey)) {
+    let offset = headerBytes;
+    for (const frame of readSegment(segment, survey.tag, segment.first)) {
+      if (!accept(frame.record)) return { first: segment.first, offset, damage: false };
+      offset += frame.bytes;
+    }
+  }
+  return undefined;
 }
 
 /** Takes away what a crash left behind the last whole record. @returns the bytes that went */

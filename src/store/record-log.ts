@@ -3,6 +3,8 @@
  * changes, the log of small chunks. Each record is framed with its length and a hash of its own.
  */
 export interface RecordLog {
+  /** Its end. */
+  readonly position: LogPosition;
   /** Number of the next record; numbers rise by one and never come again. */
   readonly next: number;
   /** Number of the oldest record that is kept. */
@@ -26,9 +28,15 @@ export interface RecordLog {
   close(): Promise<void>;
 }
 
+/** A place in one log: before its record `next`. Another log that stands where this one was has another `log`. */
+export interface LogPosition {
+  log: string;
+  next: number;
+}
+
 /** What opening a log found. A torn tail is what a crash leaves and is cut off; damage before the tail is not. */
 export interface LogCondition {
-  /** Bytes cut off at the end of the last segment. */
+  /** Bytes cut off at the end of the last segment: torn by a crash, or not accepted. */
   tornBytes: number;
   /** Set when a record before the tail is damaged: the log holds only what precedes it, and is read-only. */
   damagedAt?: { segment: string; offset: number };

@@ -3,7 +3,7 @@ import { unlink } from 'node:fs/promises';
 import { diskError, isFull, LIMITS, Semaphore, WormholeError } from '../base/index.js';
 import { closeSegment, createSegment, type LogDisk, type Segment, writeFully } from './log-segment.js';
 import { encodeFrame, frameOverheadBytes, headerBytes } from './record-frame.js';
-import type { LogCondition, RecordLog } from './record-log.js';
+import type { LogCondition, LogPosition, RecordLog } from './record-log.js';
 import { noteMark } from './record-scan.js';
 import { damagedLog, readSegment } from './segment-reader.js';
 
@@ -50,6 +50,10 @@ export class SegmentedLog implements RecordLog {
     this.nextNumber = state.next;
     this.durable = state.durable;
     if (state.condition.damagedAt !== undefined) this.refusal = damagedLog(this.folder);
+  }
+
+  get position(): LogPosition {
+    return { log: this.tag.toString('hex'), next: this.nextNumber };
   }
 
   get next(): number {

@@ -17,7 +17,7 @@ import { Overlay } from './index/overlay.js';
 import { provisionalActor } from './operations/patch.js';
 import type { Operation } from './schema.js';
 import type { Tree } from './tree.js';
-import { WormholeTree } from './wormhole-tree.js';
+import { type Contents, WormholeTree } from './wormhole-tree.js';
 
 export interface TreeOptions {
   /** Holds everything of the tree: `document/`, `index/`, `journal/`. Made when missing. */
@@ -34,6 +34,8 @@ export interface TreeOptions {
   log: Log;
   /** Awaited before the document names these contents: their chunks must be durable by then. */
   beforePublish?: (contents: string[]) => Promise<void>;
+  /** The contents' store: an operation that names a content is worth what survives of it. */
+  contents?: Contents;
   /** For tests: another engine. */
   startEngine?: StartEngine;
 }
@@ -49,7 +51,10 @@ export async function openTree(options: TreeOptions): Promise<Tree> {
   const [documentFolder, indexFolder] = [join(folder, 'document'), join(folder, 'index')];
   const hadDocument = existsSync(documentFolder);
   const { database, session } = await openIndex(indexFolder, log);
-  const { journal, condition } = await openJournal(join(folder, 'journal')).catch(async (error) => {
+  const { journal, condition } = await openJournal(
+    join(folder, 'journal'),
+    options.contents?.reached(),
+  ).catch(async (error) => {
     await database.close();
     session.end();
     throw error;

@@ -160,7 +160,9 @@ export interface Tree {
    *  it before the next one. Beyond a far higher limit operations throw `busy`. */
   congested(): Promise<void> | undefined;
 
-  /** Resolves when everything returned so far survives a power cut here (one fdatasync of the journal). */
+  /** Number of the last operation: right after the start, of the last that survived. */
+  reached(): number;
+  /** Resolves when everything returned so far survives a power cut here, and the contents that it names. */
   flush(): Promise<void>;
   /** Resolves when everything returned so far is in the document and durable; with its heads. */
   commit(): Promise<Heads>;

@@ -1,5 +1,5 @@
 import { type Clock, Emitter, LIMITS, type Log, WormholeError } from '../base/index.js';
-import type { Database, UnflushedSession } from '../store/index.js';
+import type { Database, LogPosition, UnflushedSession } from '../store/index.js';
 import { derivedInode, type InodeAllocator } from './engine/allocator.js';
 import type { EngineClient, EngineEvents } from './engine/client.js';
 import { History } from './history/history.js';
@@ -22,6 +22,14 @@ import { listNames, lookupName, pathOf, resolvePath, viewNode } from './resolver
 import type { Attributes, Data, Heads, InodeId, Operation, OpId, RegisterWrite } from './schema.js';
 import type { Entry, NewEntry, Node, Tree, TreeEvents } from './tree.js';
 
+/** What the tree asks of the store of contents. */
+export interface Contents {
+  /** Up to where the log goes that holds the contents published so far. */
+  reached(): LogPosition;
+  /** Resolves when all of them survive a power cut. */
+  flush(): Promise<void>;
+}
+
 export interface TreeParts {
   database: Database;
   /** The database's commits are not flushed before it ends. */
@@ -33,6 +41,7 @@ export interface TreeParts {
   clock: Clock;
   log: Log;
   beforePublish?: (contents: string[]) => Promise<void>;
+  contents?: Contents;
   replayed: Operation[];
 }
 
@@ -48,6 +57,7 @@ export class WormholeTree implements Tree {
   private readonly engine: EngineClient;
   private readonly clock: Clock;
   private readonly log: Log;
+  private readonly contentStore: Contents | undefined;
   private readonly publisher: Publisher;
   private readonly view: View;
   private readonly stopListening: (() => void)[];
@@ -64,6 +74,7 @@ export class WormholeTree implements Tree {
     this.engine = engine;
     this.clock = clock;
     this.log = log;
+    this.contentStore = parts.contents;
     this.view = {
       tables: overlay.tables,
       node: (id) => this.node(id),
@@ -263,8 +274,12 @@ export class WormholeTree implements Tree {
 
   // ---- durability
 
-  flush(): Promise<void> {
-    return this.journal.sync();
+  reached(): number {
+    return this.journal.next - 1;
+  }
+
+  async flush(): Promise<void> {
+    await Promise.all([this.journal.sync(), this.contentStore?.flush()]);
   }
 
   async commit(): Promise<Heads> {
@@ -304,7 +319,8 @@ export class WormholeTree implements Tree {
       time: this.view.time,
       writes: writes.map((write) => withRealIds(write, (inode) => this.overlay.seenBefore(inode))),
     };
-    this.journal.append(operation, removes);
+    const needs = writes.some(namesContent) ? this.contentStore?.reached() : undefined;
+    this.journal.append(operation, removes, needs);
     this.overlay.apply(operation);
     this.publisher.add(operation);
   }
@@ -374,4 +390,8 @@ export class WormholeTree implements Tree {
     await this.database.close();
     this.session.end();
   }
+}
+
+function namesContent({ d }: RegisterWrite): boolean {
+  return d?.kind === 'file' && d.content !== '';
 }

@@ -26,6 +26,8 @@ const READ: OpenFlags = { ...WRITE, write: false };
 class Rig {
   readonly folder: string;
   readonly invalidated: string[] = [];
+  /** Until it resolves nothing that is staged is let go. */
+  namesHeld: Promise<void> | undefined;
   tree!: Tree;
   content!: ContentStore;
   fs!: WormholeFileSystem;
@@ -44,7 +46,10 @@ class Rig {
       folder: join(this.folder, 'content'),
       database: this.database,
       log: silentLog,
-      namesDurable: () => this.tree.flush(),
+      namesDurable: async () => {
+        await this.namesHeld;
+        await this.tree.flush();
+      },
     });
     this.podId = name.charCodeAt(0).toString(16).padStart(2, '0').repeat(32);
     this.tree = await openTreeAt(join(this.folder, 'tree'), name, {
@@ -248,8 +253,8 @@ test('what was closed survives a restart; what was staged and saved is taken up'
 });
 
 /** The pod as it would start after a kill -9 at this moment, at which nothing goes on: a copy is not atomic. */
-async function afterKill(rig: Rig, name = 'a'): Promise<Rig> {
-  await rig.tree.commit();
+async function afterKill(rig: Rig, name = 'a', committed = true): Promise<Rig> {
+  if (committed) await rig.tree.commit();
   const copy = `${rig.folder}-killed`;
   await cp(rig.folder, copy, { recursive: true });
   return new Rig(copy).open(name, name === 'a');
@@ -302,6 +307,34 @@ test('an edit elsewhere stands beside what was staged here before a kill -9', as
   await killed.close();
   await here.close();
   await there.close();
+});
+
+test('what was published does not come back over what was renamed over it, after a kill -9', async (t) => {
+  const here = await new Rig(join(folder, 'old-staging')).open();
+  let letGo = () => {};
+  here.namesHeld = new Promise((resolve) => {
+    letGo = resolve;
+  });
+  t.after(async () => {
+    letGo();
+    await here.close();
+  });
+  const { handle } = await here.fs.create(ROOT, 'document', 0o644, WRITE, CALLER);
+  await here.fs.write(handle, 0, Buffer.from('first'));
+  await here.fs.fsync(handle, false);
+  await here.fs.flush(handle);
+  await here.fs.release(handle);
+  await here.save('document.tmp', 'second');
+  await here.fs.rename(ROOT, 'document.tmp', ROOT, 'document', { noreplace: false, exchange: false });
+  const killed = await afterKill(here, 'a', false);
+  await killed.fs.publishAll();
+  await killed.tree.commit();
+  assert.equal(await killed.text('document'), 'second');
+  assert.deepEqual(
+    (killed.fs.list(ROOT, undefined, 100) as { name: string }[]).map((entry) => entry.name),
+    ['document'],
+  );
+  await killed.close();
 });
 
 test('a remote edit reaches an open reader; an edit here at the same time stays beside it', async () => {

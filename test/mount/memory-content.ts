@@ -12,7 +12,9 @@ export class MemoryContent {
     }
     const bytes = Buffer.alloc(length);
     this.each(offset, length, (index, from, to, at) => {
-      this.blocks.get(index)?.copy(bytes, at, from, to);
+      // A block may be shorter than what is asked of it.
+      const block = this.blocks.get(index);
+      if (block !== undefined && from < block.length) block.copy(bytes, at, from, to);
     });
     return bytes;
   }

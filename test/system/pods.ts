@@ -86,10 +86,10 @@ export class TestPod {
   /** Process id of the daemon that this test last started. */
   pid = 0;
 
-  constructor(host: Host | undefined, name: string, folder: string) {
+  constructor(host: Host | undefined, name: string, folder: string, home = join(folder, name, 'home')) {
     this.host = host;
     this.name = name;
-    this.home = join(folder, name, 'home');
+    this.home = home;
     this.mount = join(folder, name, 'mnt');
     mkdirSync(this.mount, { recursive: true });
   }

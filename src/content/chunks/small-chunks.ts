@@ -1,6 +1,6 @@
 import type { Answer } from '../../base/index.js';
 import { LIMITS, sha256 } from '../../base/index.js';
-import type { Database, RecordLog } from '../../store/index.js';
+import type { Database, LogPosition, RecordLog } from '../../store/index.js';
 import type { ChunkId } from '../content.js';
 import type { Chunks } from './chunks.js';
 import { Overlay } from './overlay.js';
@@ -89,6 +89,11 @@ export class SmallChunks implements Chunks {
     await this.damaged.commit();
     await this.rows.flush();
     if (this.log.first < upTo) await this.log.dropBefore(upTo);
+  }
+
+  /** Up to where the log goes. */
+  reached(): LogPosition {
+    return this.log.position;
   }
 
   /** What is no longer in the log is in the database, where whatever is committed is durable. */

@@ -35,6 +35,8 @@ export class StagedContent implements OpenContent {
   private starting: Promise<void> | undefined;
   private publishing: Promise<Published> | undefined;
   private giveUp: AbortController | undefined;
+  /** The staging record of which all is published, and which a crash would bring back. */
+  private published: number | undefined;
 
   constructor(workshop: Workshop, key: string, content: ContentId, size: number) {
     this.workshop = workshop;
@@ -55,12 +57,14 @@ export class StagedContent implements OpenContent {
       const shape = wholeShape(entry);
       const content = new StagedContent(workshop, key, shape.base, shape.baseSize);
       content.large = new LargeStaging(workshop.ground, key, content.base, { id, shape });
+      content.published = id;
       return content;
     }
     const bytes = small.content === '' ? NOTHING : workshop.chunks.getNow(small.content.slice(1));
     if (bytes === undefined) throw new WormholeError('io', 'the bytes of a staged file are gone');
     const content = new StagedContent(workshop, key, '', 0);
     content.small = new SmallStaging(workshop, small.base, bytes, { id, content: small.content });
+    content.published = id;
     return content;
   }
 
@@ -168,6 +172,12 @@ export class StagedContent implements OpenContent {
     this.small?.rekey(key);
     if (this.owner === before) return;
     for (const id of settlement.rename(before, this.owner)) ground.log.append({ type: 'key', id, key });
+  }
+
+  recordedAs(operation: number): void {
+    if (this.published === undefined) return;
+    this.workshop.ground.log.append({ type: 'named', id: this.published, operation });
+    this.published = undefined;
   }
 
   close(discard = false): Answer<void> {
@@ -285,6 +295,7 @@ export class StagedContent implements OpenContent {
       this.small = undefined;
       small.release();
       const { record } = small;
+      this.published = record;
       if (record !== undefined) settlement.add(this.owner, record, () => small.end());
       return published;
     });
@@ -304,6 +315,7 @@ export class StagedContent implements OpenContent {
       claims.content(result.content);
       this.base = new PublishedContent(result.content, result.size, reading);
       const settle = large.rebase(this.base);
+      this.published = large.dirty ? undefined : large.id;
       if (large.dirty) settlement.add(this.owner, large.id, settle);
       else {
         this.large = undefined;

@@ -60,6 +60,8 @@ export type StagingRecord =
   /** The bytes of everything recorded before the last mark survive a power cut. */
   | { type: 'mark'; id: number }
   | { type: 'durable'; id: number }
+  /** All of it was published, and its owner recorded that as its operation of this number (0: that is lost). */
+  | { type: 'named'; id: number; operation: number }
   | { type: 'end'; id: number };
 
 /** The first word of a key: of all that is staged for one owner only the latest comes back. */
@@ -78,6 +80,8 @@ export interface StagedEntry {
   after: Change[];
   /** How many of `after` came before the last mark. */
   marked: number;
+  /** The owner's operation that names all of it; 0 when there is none. */
+  named: number;
 }
 
 /** A staged file with everything that was recorded. */
@@ -109,6 +113,7 @@ export class StagedEntries {
           durable: record.durable,
           after: [...record.after],
           marked: 0,
+          named: 0,
         });
         break;
       case 'small': {
@@ -119,6 +124,7 @@ export class StagedEntries {
           durable: new StagedShape('', 0),
           after: [],
           marked: 0,
+          named: 0,
         });
         break;
       }
@@ -126,13 +132,18 @@ export class StagedEntries {
         if (entry !== undefined) entry.key = record.key;
         break;
       case 'changes':
-        entry?.after.push(...record.changes);
+        if (entry === undefined) break;
+        entry.after.push(...record.changes);
+        entry.named = 0;
         break;
       case 'mark':
         if (entry !== undefined) entry.marked = entry.after.length;
         break;
       case 'durable':
         if (entry !== undefined) absorb(entry);
+        break;
+      case 'named':
+        if (entry !== undefined) entry.named = record.operation;
         break;
       case 'end':
         this.entries.delete(record.id);
@@ -180,6 +191,8 @@ function fieldsOf(record: StagingRecord): unknown[] {
       return [record.id, record.key];
     case 'changes':
       return [record.id, record.changes.map(packChange)];
+    case 'named':
+      return [record.id, record.operation];
     case 'mark':
     case 'durable':
     case 'end':
@@ -200,6 +213,8 @@ function recordOf(type: StagingRecord['type'], fields: unknown[]): StagingRecord
       return { type, id, key: second };
     case 'changes':
       return { type, id, changes: unpackChanges(second) };
+    case 'named':
+      return { type, id, operation: second };
     case 'mark':
     case 'durable':
     case 'end':

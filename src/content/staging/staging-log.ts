@@ -59,7 +59,10 @@ export class StagingLog {
     const upTo = this.log.next;
     const { entries } = foldLog(this.log);
     this.append({ type: 'boot', boot: bootId() });
-    for (const [id, entry] of entries) this.append(recordOf(id, entry));
+    for (const [id, entry] of entries) {
+      this.append(recordOf(id, entry));
+      if (entry.named > 0) this.append({ type: 'named', id, operation: entry.named });
+    }
     await this.log.dropBefore(upTo);
     this.compactedBytes = this.log.bytes;
     log.debug('compacted the staging log', { staged: entries.size, bytes: this.compactedBytes });
@@ -74,7 +77,7 @@ export class StagingLog {
     const { key, durable } = entry;
     if (isUntouched(durable) || !hasFiles(id, durable, folder)) return undefined;
     this.append({ type: 'begin', id, key, durable, after: [] });
-    return { key, durable, after: [], marked: 0 };
+    return { key, durable, after: [], marked: 0, named: 0 };
   }
 
   close(): Promise<void> {

@@ -1,6 +1,7 @@
 import { decodeCbor, encodeCbor, WormholeError } from '../../base/index.js';
 import {
   type LogCondition,
+  type LogPosition,
   openRecordLog,
   type RecordLog,
   type RecordLogOptions,
@@ -15,7 +16,13 @@ const dropBytes = 1024 * 1024;
 /** Some ten thousand deletions. */
 const reserveBytes = 1024 * 1024;
 
-type StoredOperation = [version: number, seen: number, time: bigint | number, writes: RegisterWrite[]];
+type StoredOperation = [
+  version: number,
+  seen: number,
+  time: bigint | number,
+  writes: RegisterWrite[],
+  needs?: LogPosition,
+];
 
 /**
  * Operations from the moment they return until they are durable in the document. An operation's number is its
@@ -44,10 +51,12 @@ export class Journal {
   /**
    * It survives the death of the process when this returns.
    * @param removes it takes something away: there is space for it when there is none for anything else
+   * @param needs how far the contents' log must have survived for the contents that it names to be there
    * @throws WormholeError `full` (nothing happened) | `io` | `corrupt`
    */
-  append(operation: Operation, removes = false): void {
+  append(operation: Operation, removes = false, needs?: LogPosition): void {
     const stored: StoredOperation = [VERSION, operation.seen, operation.time, operation.writes];
+    if (needs !== undefined) stored.push(needs);
     const number = this.write(encodeCbor(stored), removes);
     if (number + 1 !== operation.seq) {
       throw new WormholeError('internal', `operation ${operation.seq} was journaled as ${number + 1}`);
@@ -95,16 +104,30 @@ export class Journal {
   }
 }
 
-/** What was cut off or damaged is the caller's to tell: a damaged journal takes no further operation. */
+/**
+ * What was cut off or damaged is the caller's to tell: a damaged journal takes no further operation. An operation
+ * that names contents which a power cut took is cut off with what follows: whoever was promised something after
+ * it was promised those contents too (see {@link Tree.flush}).
+ * @param survived how far the contents' log did
+ */
 export async function openJournal(
   folder: string,
+  survived?: LogPosition,
   options: RecordLogOptions = {},
 ): Promise<{ journal: Journal; condition: LogCondition }> {
-  const { log, condition } = await openRecordLog(folder, { segmentBytes, ...options });
+  const accept = (record: Uint8Array) => isCovered(record, survived);
+  const { log, condition } = await openRecordLog(folder, { segmentBytes, accept, ...options });
   const reserve = new Reserve(`${folder}.reserve`, reserveBytes);
   // A disk that is full already must not keep the tree from opening.
   await reserve.take().catch(() => {});
   return { journal: new Journal(log, reserve), condition };
+}
+
+function isCovered(record: Uint8Array, survived: LogPosition | undefined): boolean {
+  const [version, , , , needs] = decodeCbor(record) as StoredOperation;
+  // In another log's place nothing can be told.
+  if (version !== VERSION || needs === undefined || needs.log !== survived?.log) return true;
+  return needs.next <= survived.next;
 }
 
 function decodeOperation(record: Uint8Array, seq: number): Operation {

@@ -70,7 +70,7 @@ test('on a full disk there is space for what removes, and for nothing else', () 
         return systemLogDisk.write(...what);
       },
     };
-    const { journal } = await openJournal(`${folder}/journal`, { disk });
+    const { journal } = await openJournal(`${folder}/journal`, undefined, { disk });
     journal.append(operation(1));
     assert.ok(existsSync(reserve));
     full = true;
@@ -84,4 +84,31 @@ test('on a full disk there is space for what removes, and for nothing else', () 
     await rm(reserve);
     assert.deepEqual([...journal.from(1)], [operation(1), operation(2)]);
     await journal.close();
+  }));
+
+test('an operation whose contents did not survive is cut off with all that follow, and nothing before', () =>
+  withFolder(async (folder) => {
+    const at = (next: number, log = 'contents') => ({ log, next });
+    const path = `${folder}/journal`;
+    const { journal } = await openJournal(path);
+    for (let seq = 1; seq <= 6; seq++) journal.append(operation(seq), false, at(seq * 10));
+    await journal.close();
+    // A log of contents that is not the one that was written to tells nothing.
+    for (const survived of [undefined, at(60), at(0, 'another')]) {
+      const { journal: whole, condition } = await openJournal(path, survived);
+      assert.deepEqual([whole.next, condition.tornBytes], [7, 0]);
+      await whole.close();
+    }
+    const { journal: cut, condition } = await openJournal(path, at(39));
+    assert.deepEqual(
+      [...cut.from(0)].map(({ seq }) => seq),
+      [1, 2, 3],
+    );
+    assert.ok(condition.tornBytes > 0 && condition.damagedAt === undefined);
+    cut.append(operation(4), false, at(39));
+    await cut.sync();
+    await cut.close();
+    const { journal: again } = await openJournal(path, at(39));
+    assert.deepEqual([...again.from(4)], [operation(4)]);
+    await again.close();
   }));
