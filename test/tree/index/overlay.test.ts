@@ -112,7 +112,7 @@ test('names that were looked up in vain appear when somebody else makes them', (
       b,
       side.remote((registry) => registry.file('x/00', 10, ROOT, 'new', 'c1'), ['x/00']),
     );
-    assert.deepEqual(different.names, [{ parent: ROOT, name: 'new' }]);
+    assert.deepEqual(different.names, [{ parent: ROOT, name: 'new', before: null }]);
     assert.deepEqual(different.inodes.sort(), [ROOT, 'x/00']);
     assert.equal(b.at('/new')?.content, 'c1');
     echo(
