@@ -71,7 +71,7 @@ const MUTANTS: Mutant[] = [
     file: 'src/tree/engine/actor.js',
     from: /random\.bytes\(RANDOM_BYTES\)/,
     to: 'new Uint8Array(RANDOM_BYTES)',
-    run: SIMULATION,
+    run: tests('engine/durability', 'a store put back from a backup'),
   },
   {
     fault: 'every pod makes the same buckets',
