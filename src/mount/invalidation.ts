@@ -1,9 +1,9 @@
 import type { Log } from '../base/index.js';
 import type { Invalidator } from '../fs/index.js';
 import type { InodeId, NodeTable } from './nodes.js';
-import { encodeInvalidateEntry, encodeInvalidateInode } from './protocol/replies.js';
+import { encodeIncrementEpoch, encodeInvalidateEntry, encodeInvalidateInode } from './protocol/replies.js';
 
-/** Entries that wait to be forgotten; beyond that the kernel's own timeout must do. */
+/** Entries that wait to be forgotten; when there are more, the kernel forgets every name. */
 const ENTRIES_MAX = 16_384;
 
 /** Waits between two looks at an inode whose pages are still being read. */
@@ -29,7 +29,8 @@ export class KernelInvalidator implements Invalidator {
   private readonly inodes = new Set<InodeId>();
   private readonly entries = new Map<string, { parent: InodeId; name: string }>();
   private running = false;
-  private dropped = 0;
+  /** Too many entries to name them one by one. */
+  private everyEntry = false;
 
   constructor(log: Log) {
     this.log = log;
@@ -46,6 +47,7 @@ export class KernelInvalidator implements Invalidator {
     this.device = undefined;
     this.inodes.clear();
     this.entries.clear();
+    this.everyEntry = false;
   }
 
   inode(inode: InodeId): void {
@@ -60,8 +62,8 @@ export class KernelInvalidator implements Invalidator {
   entry(parent: InodeId, name: string): void {
     if (this.nodes?.find(parent) === undefined) return;
     if (this.entries.size >= ENTRIES_MAX) {
-      this.dropped++;
-      return;
+      this.entries.clear();
+      this.everyEntry = true;
     }
     this.entries.set(`${parent}\0${name}`, { parent, name });
     this.start();
@@ -69,7 +71,7 @@ export class KernelInvalidator implements Invalidator {
 
   /** Notifications that wait. */
   get waiting(): number {
-    return this.inodes.size + this.entries.size;
+    return this.inodes.size + this.entries.size + (this.everyEntry ? 1 : 0);
   }
 
   /** Resolves when the kernel has been told everything, or after so long. */
@@ -101,14 +103,13 @@ export class KernelInvalidator implements Invalidator {
       if (!told && this.entries.size === 0)
         await new Promise((resolve) => setTimeout(resolve, BUSY_RETRY_MS));
     }
-    if (this.dropped > 0)
-      this.log.info('more entries changed than the kernel was told; it asks again by itself', {
-        entries: this.dropped,
-      });
-    this.dropped = 0;
   }
 
   private async tellEntries(): Promise<void> {
+    if (this.everyEntry) {
+      this.everyEntry = false;
+      await this.device?.notify(encodeIncrementEpoch());
+    }
     for (const [key, { parent, name }] of this.entries) {
       this.entries.delete(key);
       const folder = this.nodes?.find(parent);

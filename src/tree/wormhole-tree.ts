@@ -17,7 +17,7 @@ import { type Revived, revive } from './operations/revive.js';
 import type { View } from './operations/view.js';
 import { Publisher } from './publisher.js';
 import { conflictAt } from './resolver/conflicts.js';
-import { parseConflictInode } from './resolver/tables.js';
+import { parseConflictInode, type Seat } from './resolver/tables.js';
 import { listNames, lookupName, pathOf, resolvePath, viewNode } from './resolver/view.js';
 import type { Attributes, Data, Heads, InodeId, Operation, OpId, RegisterWrite } from './schema.js';
 import type { Entry, NewEntry, Node, Tree, TreeEvents } from './tree.js';
@@ -167,7 +167,7 @@ export class WormholeTree implements Tree {
   ): Node {
     const view = this.begin();
     const { inode, writes } = create(view, parent, name, { mtime: view.time, ...data }, attributes);
-    this.commitWrites(writes);
+    this.commitWrites(writes, [{ parent, name }]);
     return this.nodeAfter(inode);
   }
 
@@ -181,19 +181,19 @@ export class WormholeTree implements Tree {
 
   link(inode: InodeId, parent: InodeId, name: string): Node {
     const made = link(this.begin(), inode, parent, name);
-    this.commitWrites(made.writes);
+    this.commitWrites(made.writes, [{ parent, name }]);
     return this.nodeAfter(made.inode);
   }
 
   unlink(parent: InodeId, name: string): { node: Node; gone: boolean } {
     const { node, gone, writes } = unlink(this.begin(), parent, name);
-    this.commitWrites(writes, true);
+    this.commitWrites(writes, [{ parent, name }], true);
     return { node, gone };
   }
 
   rmdir(parent: InodeId, name: string): Node {
     const { node, writes } = rmdir(this.begin(), parent, name);
-    this.commitWrites(writes, true);
+    this.commitWrites(writes, [{ parent, name }], true);
     return node;
   }
 
@@ -209,7 +209,7 @@ export class WormholeTree implements Tree {
       { parent: newParent, name: newName },
     ];
     const { writes, inode, replaced } = rename(this.begin(), from, to, flags);
-    if (writes.length > 0) this.commitWrites(writes);
+    if (writes.length > 0) this.commitWrites(writes, [from, to]);
     const moved = this.nodeAfter(inode);
     return replaced === undefined ? { moved } : { moved, replaced };
   }
@@ -311,8 +311,9 @@ export class WormholeTree implements Tree {
     return this.view;
   }
 
-  /** From here on the operation has happened: it is journaled, then shown, then handed on. */
-  private commitWrites(writes: RegisterWrite[], removes = false): void {
+  /** From here on the operation has happened: it is journaled, then shown, then handed on.
+   *  @param asked the names it is about, which whoever asked knows of */
+  private commitWrites(writes: RegisterWrite[], asked: readonly Seat[] = [], removes = false): void {
     const operation: Operation = {
       seq: this.journal.next,
       seen: seenBy(writes, this.overlay.echoed),
@@ -321,8 +322,17 @@ export class WormholeTree implements Tree {
     };
     const needs = writes.some(namesContent) ? this.contentStore?.reached() : undefined;
     this.journal.append(operation, removes, needs);
-    this.overlay.apply(operation);
+    const touched = this.overlay.apply(operation);
     this.publisher.add(operation);
+    this.tellAside(touched, asked);
+  }
+
+  /** An operation may change further names (a conflict copy gets its plain name back), which nobody asked for. */
+  private tellAside(touched: readonly Seat[], asked: readonly Seat[]): void {
+    const isAsked = ({ parent, name }: Seat) =>
+      asked.some((seat) => seat.parent === parent && seat.name === name);
+    const names = touched.filter((seat) => !isAsked(seat));
+    if (names.length > 0) this.events.emit('changed', { inodes: [], names });
   }
 
   private nodeAfter(inode: InodeId): Node {

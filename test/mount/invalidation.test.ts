@@ -5,7 +5,11 @@ import { silentLog } from '../../src/base/index.js';
 import type { Stat } from '../../src/fs/index.js';
 import { KernelInvalidator, type Notified } from '../../src/mount/invalidation.js';
 import { NodeTable } from '../../src/mount/nodes.js';
-import { encodeInvalidateEntry, encodeInvalidateInode } from '../../src/mount/protocol/replies.js';
+import {
+  encodeIncrementEpoch,
+  encodeInvalidateEntry,
+  encodeInvalidateInode,
+} from '../../src/mount/protocol/replies.js';
 
 /** A kernel that takes its time, and notes what it was told. */
 function makeKernel() {
@@ -121,4 +125,13 @@ test('there is a bound to the entries that wait, and all inodes are told', async
   invalidator.detach();
   await turn();
   assert.equal(invalidator.waiting, 0);
+});
+
+test('of too many entries at once the kernel is told to forget every name', async () => {
+  const { nodes, invalidator, kernel, told, settled } = setUp();
+  invalidator.attach(nodes, kernel);
+  for (let i = 0; i < 16_400; i++) invalidator.entry('root', `name-${i}`);
+  await settled();
+  assert.deepEqual(told[0], encodeIncrementEpoch());
+  assert.ok(told.length < 100, `${told.length} notifications`);
 });

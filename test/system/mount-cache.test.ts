@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
+import os from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -123,6 +124,21 @@ print(m[0:3], flush=True)
     const late = delay(30_000, undefined, { ref: false }).then(() => assert.fail('it does not end'));
     await Promise.race([Promise.all([...work, storm]), late]);
     assert.equal(fs.readdirSync(served.mountPoint).filter((name) => name.startsWith('file-')).length, 0);
+  });
+
+  test('too many changes at once: the kernel forgets every name', async (t) => {
+    const [major = 0, minor = 0] = os.release().split('.').map(Number);
+    if (major < 6 || (major === 6 && minor < 16)) return t.skip(`Linux ${os.release()} cannot be told so`);
+    fs.writeFileSync(path('goes'), 'x');
+    assert.deepEqual([fs.existsSync(path('comes')), fs.existsSync(path('goes'))], [false, true]);
+    await write('comes', 'x', false);
+    await served.command({ do: 'remove', path: 'goes', invalidate: false });
+    assert.deepEqual([fs.existsSync(path('comes')), fs.existsSync(path('goes'))], [false, true]);
+    await served.command({ do: 'invalidate-many', count: 20_000 });
+    await until(
+      'both are looked up anew',
+      () => fs.existsSync(path('comes')) && !fs.existsSync(path('goes')),
+    );
   });
 
   test('re-reading what did not change asks nothing of us', async () => {

@@ -108,8 +108,9 @@ export const FALLOCATE_MODE = { keepSize: 1 << 0, punchHole: 1 << 1, zeroRange: 
 /** `whence` in LSEEK; the others are the kernel's own business. */
 export const SEEK = { data: 3, hole: 4 } as const;
 
-/** Codes of notifications, which travel in the header's field of the error. */
-export const NOTIFY = { invalidateInode: 2, invalidateEntry: 3 } as const;
+/** Codes of notifications, which travel in the header's field of the error. The last is known
+ *  from Linux 6.16 on; an older kernel refuses it. */
+export const NOTIFY = { invalidateInode: 2, invalidateEntry: 3, incrementEpoch: 8 } as const;
 
 /** Sizes in bytes of the structures that the driver writes or skips. */
 export const SIZE = {

@@ -166,6 +166,14 @@ export function encodeInvalidateInode(node: number, pages: boolean): Buffer {
   return bytes;
 }
 
+/** The whole notification "look up every name anew before you use it". */
+export function encodeIncrementEpoch(): Buffer {
+  const bytes = Buffer.alloc(BODY);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  encodeHeader(view, bytes.length, NOTIFY.incrementEpoch, 0);
+  return bytes;
+}
+
 /** The whole notification "forget this entry of a folder". */
 export function encodeInvalidateEntry(parent: number, name: string): Buffer {
   const nameBytes = Buffer.from(name);

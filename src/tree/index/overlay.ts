@@ -84,8 +84,9 @@ export class Overlay {
     return this.writes;
   }
 
-  /** Shows a journaled operation. Never throws: at worst the operation is seen only when the index has it. */
-  apply(operation: Operation): void {
+  /** Shows a journaled operation. Never throws: at worst the operation is seen only when the index has it.
+   *  @returns the names that it touched, some of them more than once */
+  apply(operation: Operation): readonly Seat[] {
     this.current = {
       seq: operation.seq,
       writes: operation.writes.length,
@@ -102,9 +103,11 @@ export class Overlay {
     } catch (error) {
       this.log.error('an operation is not shown until the index has it', { seq: operation.seq, error });
     }
+    const { names } = this.current;
     this.pending.push(this.current);
     this.writes += this.current.writes;
     this.current = undefined;
+    return names.filter(({ parent }) => parent !== MARKS);
   }
 
   /** The index shows more: lets go of what it covers. @returns what looks different to readers now */
