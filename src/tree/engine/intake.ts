@@ -33,15 +33,14 @@ export class Intake {
   added(): readonly CheckedChange[] {
     const grown = this.document.changeCount() - this.countBefore;
     if (grown === 0) return [];
-    if (grown === this.fresh.length && this.allIn()) return this.fresh;
+    if (grown === this.fresh.length && this.areIn()) return this.fresh;
     return this.document
       .changesSince(this.before)
       .map((bytes) => ({ bytes, decoded: automerge.decodeChange(bytes) }));
   }
 
-  /** A single change that was given is in if anything is: what waits, waits for it. */
-  private allIn(): boolean {
-    if (this.fresh.length <= 1) return true;
+  /** Asked of a single one too: what grew the document may be a whole document beside it, while it waits. */
+  private areIn(): boolean {
     if (this.fresh.length > COMPARE_MAX) return false;
     return this.document.contains(this.fresh.map(({ decoded }) => decoded.hash));
   }

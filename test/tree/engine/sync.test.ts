@@ -81,6 +81,31 @@ test('changes that wait for others are not lost to anti-entropy', () =>
     for (const pod of [a, b]) await pod.close();
   }));
 
+test('a whole document that comes with a change that waits is indexed and kept', () =>
+  withFolder(async (folder) => {
+    const founder = await openPod(join(folder, 'a'));
+    const [b, c] = [
+      await openPod(join(folder, 'b'), { name: 'bb' }),
+      await openPod(join(folder, 'c'), { name: 'cc' }),
+    ];
+    for (const joiner of [b, c]) await converse(founder, joiner);
+    c.apply(created('two/00', 'first'));
+    c.apply(created('two/01', 'second'));
+    await c.engine.settle();
+    await founder.engine.applyChanges(c.sent.slice(-1));
+    founder.apply(created('one/00', 'here'));
+    // So little that the founder tells all it has, and that is: its document, and what waits there for c's first.
+    await converse(founder, b);
+    assert.deepEqual(b.engine.durable.heads, founder.engine.durable.heads);
+    assert.equal(b.indexer.rows.get('one/00')?.l[0]?.value.name, 'here');
+    const { heads } = b.engine.durable;
+    await b.close();
+    const again = await openPod(join(folder, 'b'), { name: 'bb', indexer: b.indexer });
+    assert.equal(again.engine.condition, undefined);
+    assert.deepEqual(again.engine.durable.heads, heads);
+    for (const pod of [founder, again, c]) await pod.close();
+  }));
+
 test('damaged changes and messages are refused whole', () =>
   withFolder(async (folder) => {
     const [a, b] = await pair(folder);
