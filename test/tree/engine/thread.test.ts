@@ -87,7 +87,9 @@ test('a close applies what is queued; the next start knows it', () =>
     second.engine.apply(files(1, 4));
     await second.engine.commit();
     assert.equal(second.echoes.at(-1)?.seq, 4);
-    assert.deepEqual(second.echoes.at(-1)?.change.names, [{ parent: 'root/0', name: 'file-4' }]);
+    assert.deepEqual(second.echoes.at(-1)?.change.names, [
+      { parent: 'root/0', name: 'file-4', before: null },
+    ]);
     await second.engine.close();
   }));
 
@@ -110,7 +112,7 @@ test('two pods: push, sync, acknowledge', () =>
     assert.equal(await b.engine.contains(heads), false);
     assert.deepEqual(await b.engine.applyChanges(a.changes.slice(before)), heads);
     assert.equal(await b.engine.contains(heads), true);
-    assert.deepEqual(b.echoes.at(-1)?.change.names, [{ parent: 'root/0', name: 'file-6' }]);
+    assert.deepEqual(b.echoes.at(-1)?.change.names, [{ parent: 'root/0', name: 'file-6', before: null }]);
     assert.equal(b.echoes.at(-1)?.remote, true);
     await assert.rejects(b.engine.applyChanges([new Uint8Array(9)]), hasCode('protocol'));
     await assert.rejects(b.engine.receive('aa', new Uint8Array(9)), hasCode('protocol'));

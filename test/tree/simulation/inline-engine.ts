@@ -10,7 +10,7 @@ import type {
 import { Engine } from '../../../src/tree/engine/engine.js';
 import type { RegisterReader } from '../../../src/tree/engine/indexer.js';
 import { makeIndexer } from '../../../src/tree/index/indexer.js';
-import type { Heads, Operation } from '../../../src/tree/schema.js';
+import type { Heads, InodeId, Operation } from '../../../src/tree/schema.js';
 
 export interface InlineParts {
   clock: Clock;
@@ -28,6 +28,8 @@ export class InlineEngine implements EngineClient {
   readonly events = new Emitter<EngineEvents>();
   readonly ready: Promise<EngineReady>;
   reader: RegisterReader | undefined;
+  /** The inodes of all operations since the start. */
+  readonly handed = new Set<InodeId>();
   private readonly parts: InlineParts;
   private readonly opening: Promise<{ engine: Engine; database: Database }>;
   private queue: Operation[] = [];
@@ -54,6 +56,7 @@ export class InlineEngine implements EngineClient {
 
   apply(operations: readonly Operation[]): void {
     this.queue.push(...operations);
+    for (const { writes } of operations) for (const { inode } of writes) this.handed.add(inode);
   }
 
   async commit(): Promise<Heads> {

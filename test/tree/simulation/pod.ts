@@ -2,7 +2,7 @@ import { cpSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, silentLog } from '../../../src/base/index.js';
 import type { RegisterReader } from '../../../src/tree/engine/indexer.js';
-import { openTree, type Tree } from '../../../src/tree/index.js';
+import { type InodeId, openTree, type Tree } from '../../../src/tree/index.js';
 import { InlineEngine } from './inline-engine.js';
 import type { Numbers } from './numbers.js';
 
@@ -87,14 +87,16 @@ export class SimulatedPod {
     await this.start();
   }
 
-  /** @returns what puts the store back to how it is now */
-  backUp(): () => Promise<void> {
+  /** @returns what puts the store back to how it is now, and tells the inodes of what waited for the document then,
+   *  and goes into it */
+  backUp(): () => Promise<InodeId[]> {
     const copy = `${this.folder}.backup-${this.backups++}`;
     cpSync(this.folder, copy, { recursive: true });
     return async () => {
       await this.stop();
       this.replaceBy(copy);
       await this.start();
+      return [...this.state().engine.handed];
     };
   }
 

@@ -1,3 +1,5 @@
+import type { InodeId, Node } from '../../../src/tree/index.js';
+import { parseConflictInode } from '../../../src/tree/resolver/tables.js';
 import type { Numbers } from './numbers.js';
 import type { SimulatedPod } from './pod.js';
 
@@ -6,8 +8,9 @@ export class Record {
   private written = new Map<string, SimulatedPod>();
   private readonly everWritten = new Set<string>();
   private readonly gone = new Set<string>();
-  /** Who meddled with it. */
-  private readonly touched = new Map<string, Set<SimulatedPod>>();
+  /** Files with all that was ever in them, and who meddled with them: whoever moves a file that he knows with other
+   *  bytes keeps what it has elsewhere by now. */
+  private readonly files = new Map<InodeId, { contents: Set<string>; by: Set<SimulatedPod> }>();
   /** Deleted, and all who knew of it agreed: it must not come back by itself. */
   private readonly buried = new Set<string>();
   private serial = 0;
@@ -17,10 +20,10 @@ export class Record {
     return numbers.once(6) ? `common${numbers.below(3)}` : `own${this.serial++}`;
   }
 
-  wrote(content: string, pod: SimulatedPod): void {
+  wrote(file: InodeId, content: string, pod: SimulatedPod): void {
     this.written.set(content, pod);
     this.everWritten.add(content);
-    this.touch(content, pod);
+    this.touch({ id: file, content }, pod);
   }
 
   /** A user deleted or replaced it, unless what it was replaced by is the same. */
@@ -28,31 +31,43 @@ export class Record {
     if (content !== by) this.gone.add(content);
   }
 
-  touch(content: string, pod: SimulatedPod): void {
-    const pods = this.touched.get(content);
-    if (pods === undefined) this.touched.set(content, new Set([pod]));
-    else pods.add(pod);
-    this.buried.delete(content);
+  touch({ id, content }: Pick<Node, 'id' | 'content'>, pod: SimulatedPod): void {
+    const inode = parseConflictInode(id)?.inode ?? id;
+    const file = this.files.get(inode) ?? { contents: new Set(), by: new Set() };
+    this.files.set(inode, file);
+    file.contents.add(content);
+    this.meddle(inode, pod);
   }
 
-  /** A pod is about to be put back to how it is now. @returns to be called when it was */
-  beforeBackup(pod: SimulatedPod): () => void {
+  /** A pod is about to be put back to how it is now.
+   *  @returns to be called when it was, with the files of what it then did again, since that waited in the backup */
+  beforeBackup(pod: SimulatedPod): (again: readonly InodeId[]) => void {
     const before = new Set(this.everWritten);
-    return () => {
+    return (again) => {
       // What it wrote since then, and told nobody, is lost as the backup's owner must expect.
       for (const [content, by] of this.written) {
         if (by === pod && !before.has(content)) this.written.delete(content);
       }
+      // Whatever was done to them meanwhile did not see this: nobody can tell that it is not new.
+      for (const inode of again) this.meddle(inode, pod);
     };
+  }
+
+  private meddle(inode: InodeId, pod: SimulatedPod): void {
+    const file = this.files.get(inode);
+    file?.by.add(pod);
+    for (const content of file?.contents ?? []) this.buried.delete(content);
   }
 
   /** These pods agree that these contents, and no others, are visible. */
   agreed(pods: readonly SimulatedPod[], visible: ReadonlySet<string>): void {
-    for (const content of this.everWritten) {
-      const by = this.touched.get(content);
-      if (!visible.has(content) && [...(by ?? [])].every((pod) => pods.includes(pod)))
-        this.buried.add(content);
+    const open = new Set<string>();
+    for (const { contents, by } of this.files.values()) {
+      if ([...by].every((pod) => pods.includes(pod))) continue;
+      for (const content of contents) open.add(content);
     }
+    for (const content of this.everWritten)
+      if (!visible.has(content) && !open.has(content)) this.buried.add(content);
   }
 
   /** @returns what is wrong with a tree in which these contents are visible */

@@ -116,7 +116,7 @@ export class User {
         this.removeAll(at);
         return path;
       case 'link':
-        this.record.touch(at.node.content, this.pod);
+        this.record.touch(at.node, this.pod);
         this.tree.link(at.node.id, folder, name);
         return `${path} at ${this.path(folder, name)}`;
       case 'chmod':
@@ -132,16 +132,16 @@ export class User {
 
   private make(folder: InodeId, name: string, kind: 'file' | 'symlink'): string {
     const content = this.record.content(this.numbers);
-    this.tree.create(folder, name, { kind, size: content.length, content, mode: 0o644 }, {});
-    this.record.wrote(content, this.pod);
+    const { id } = this.tree.create(folder, name, { kind, size: content.length, content, mode: 0o644 }, {});
+    this.record.wrote(id, content, this.pod);
     return `${this.path(folder, name)} ${content}`;
   }
 
   private write({ parent, name, node }: Place): string {
     if (node.kind !== 'file') return 'nothing';
     const content = this.record.content(this.numbers);
-    this.tree.setData(node.id, { size: content.length, mtime: 1n, content }, node.versions);
-    this.record.wrote(content, this.pod);
+    const { id } = this.tree.setData(node.id, { size: content.length, mtime: 1n, content }, node.versions);
+    this.record.wrote(id, content, this.pod);
     this.record.removed(node.content, content);
     return `${this.path(parent, name)} ${content}`;
   }
@@ -150,6 +150,7 @@ export class User {
     const over = this.tree.lookup(folder, name);
     this.touchAll(at);
     const { moved, replaced } = this.tree.rename(at.parent, at.name, folder, name, flags);
+    this.record.touch(moved, this.pod);
     // A save by rename: what was there is replaced, and whatever else had its bytes goes on having them.
     if (!flags.exchange && over !== undefined && over.content !== moved.content)
       this.record.removed(over.content, at.node.content);
@@ -175,7 +176,7 @@ export class User {
   }
 
   private touchAll(at: Place, above: readonly InodeId[] = []): void {
-    this.record.touch(at.node.content, this.pod);
+    this.record.touch(at.node, this.pod);
     if (at.kind !== 'directory' || above.includes(at.inode)) return;
     for (const child of this.children(at.inode)) this.touchAll(child, [...above, at.inode]);
   }

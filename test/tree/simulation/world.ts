@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Registers } from '../../../src/tree/schema.js';
+import type { InodeId, Registers } from '../../../src/tree/schema.js';
 import { lines } from '../fixture.js';
 import { look as lookAt, WatchedTables } from '../resolver/helpers.js';
 import { Numbers } from './numbers.js';
@@ -43,13 +43,18 @@ export async function simulate(seed: number): Promise<void> {
   }
 }
 
+interface Backup {
+  restore: () => Promise<InodeId[]>;
+  restored: (again: readonly InodeId[]) => void;
+}
+
 class World {
   readonly story: string[] = [];
   private readonly numbers: Numbers;
   private readonly pods: SimulatedPod[];
   private readonly users: User[];
   private readonly record = new Record();
-  private readonly backups = new Map<SimulatedPod, { restore: () => Promise<void>; lost: () => void }>();
+  private readonly backups = new Map<SimulatedPod, Backup>();
   /** Away for all of the run but its beginning and its end. */
   private readonly asleep: SimulatedPod | undefined;
   /** Only pods of one side can talk. */
@@ -168,15 +173,14 @@ class World {
   }
 
   private backUp(pod: SimulatedPod): void {
-    this.backups.set(pod, { restore: pod.backUp(), lost: this.record.beforeBackup(pod) });
+    this.backups.set(pod, { restore: pod.backUp(), restored: this.record.beforeBackup(pod) });
   }
 
   private async restore(pod: SimulatedPod): Promise<void> {
     const backup = this.backups.get(pod);
     if (backup === undefined) return;
     this.backups.delete(pod);
-    await this.down(pod, backup.restore);
-    backup.lost();
+    await this.down(pod, async () => backup.restored(await backup.restore()));
   }
 
   /** Some pods each move a folder into one that another of them moves: a cycle, where they do not know of each other. */
