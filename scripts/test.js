@@ -1,10 +1,11 @@
-// Runs the compiled tests with node's own test runner: `node scripts/test.js [unit|system] [file-part …]`.
-// Unit tests run side by side; system tests own mounts and network namespaces and run one after the other.
+// Runs the compiled tests with node's own test runner: `node scripts/test.js [unit|search|system] [file-part …]`.
+// Unit tests run side by side; searches (simulations by seeds, planted faults) are slow and the same on every Node;
+// system tests own mounts and network namespaces and run one after the other.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-const [only, ...parts] = ['unit', 'system'].includes(process.argv[2])
+const [only, ...parts] = ['unit', 'search', 'system'].includes(process.argv[2])
   ? process.argv.slice(2)
   : ['', ...process.argv.slice(2)];
 const root = join(import.meta.dirname, '..', 'dist', 'test');
@@ -15,11 +16,15 @@ const all = readdirSync(root, { recursive: true })
   )
   .map((file) => join(root, file))
   .sort();
-const isSystem = (file) => file.includes(join('test', 'system'));
+const SEARCHES = [join('tree', 'simulation'), join('tree', 'mutants')];
+function kindOf(file) {
+  if (file.includes(join('test', 'system'))) return 'system';
+  return SEARCHES.some((folder) => file.includes(join('test', folder))) ? 'search' : 'unit';
+}
 
 function run(name, files, concurrency) {
   if (files.length === 0) {
-    console.log(`no ${name} test matches`);
+    console.log(`no ${name} match`);
     return parts.length > 0;
   }
   console.log(`${name}: ${files.length} files, Node ${process.version}`);
@@ -31,13 +36,11 @@ function run(name, files, concurrency) {
   return result.status === 0;
 }
 
+const CONCURRENCY = { unit: 2, search: 2, system: 1 };
 let ok = true;
-if (only !== 'system')
-  ok =
-    run(
-      'unit tests',
-      all.filter((file) => !isSystem(file)),
-      2,
-    ) && ok;
-if (only !== 'unit') ok = run('system tests', all.filter(isSystem), 1) && ok;
+for (const [kind, concurrency] of Object.entries(CONCURRENCY)) {
+  if (only !== '' && only !== kind) continue;
+  const files = all.filter((file) => kindOf(file) === kind);
+  ok = run(`${kind} tests`, files, concurrency) && ok;
+}
 process.exit(ok ? 0 : 1);
