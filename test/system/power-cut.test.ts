@@ -15,8 +15,8 @@ const missing = namespacesMissing();
 if (missing !== undefined) console.log(`skipped: ${missing}`);
 
 const DISK_BYTES = 256 * 1024 * 1024;
-/** More of them: `WORMHOLE_POINTS=5000 node --test dist/test/system/power-cut.test.js` */
-const POINTS = Number(process.env['WORMHOLE_POINTS'] ?? 300);
+/** Each starts a pod. More of them: `WORMHOLE_POINTS=5000 node --test dist/test/system/power-cut.test.js` */
+const POINTS = Number(process.env['WORMHOLE_POINTS'] ?? 60);
 const SEED = Number(process.env['WORMHOLE_SEED'] ?? Date.now() % 1_000_000);
 
 test('a power cut at any instant takes nothing that was promised', { skip: missing ?? false }, async () => {
