@@ -153,6 +153,13 @@ export class LayeredTables implements Tables {
     return held;
   }
 
+  /** Leaves this layer empty. @param other an empty one over the same reader */
+  moveTo(other: LayeredTables): void {
+    for (const [inode, held] of this.rows) other.rows.set(inode, held);
+    for (const [parent, folder] of this.folders) other.folders.set(parent, folder);
+    this.clear();
+  }
+
   clear(): void {
     this.rows.clear();
     this.folders.clear();

@@ -10,10 +10,15 @@ import { HotTables } from './hot-tables.js';
 import { LayeredTables, MARKS } from './layered-tables.js';
 import { sameDentry, sameShown } from './same-view.js';
 
+const NOTHING: IndexChange = { inodes: [], names: [] };
 const toldNamesMax = 10_000;
+/** With more writes waiting, what came from elsewhere is seen below them when they are fewer: to show so many again takes
+ *  milliseconds, and a stream of changes comes every few. */
+const shownAgainWritesMax = 128;
 
 /** An operation that the index does not show yet. */
 interface Pending {
+  operation: Operation;
   seq: number;
   /** Inodes that it writes to: most operations one, a batch hundreds. */
   writes: number;
@@ -47,6 +52,8 @@ export class Overlay {
   private writes = 0;
   private echoedSeq: number;
   private remoteBatches = 0;
+  /** The index changed below the pending operations since they were resolved. */
+  private stale = false;
   /** Values of the index that pending operations have overwritten. */
   private readonly overwritten = new Map<InodeId, Set<OpId>>();
   private current: Pending | undefined;
@@ -87,7 +94,8 @@ export class Overlay {
   /** Shows a journaled operation. Never throws: at worst the operation is seen only when the index has it.
    *  @returns the names that it touched, some of them more than once */
   apply(operation: Operation): readonly Seat[] {
-    this.current = {
+    const pending: Pending = {
+      operation,
       seq: operation.seq,
       writes: operation.writes.length,
       rows: [],
@@ -95,29 +103,43 @@ export class Overlay {
       counts: NO_COUNTS,
       remoteBatches: this.remoteBatches,
     };
+    this.show(pending, true);
+    this.pending.push(pending);
+    this.writes += pending.writes;
+    return pending.names.filter(({ parent }) => parent !== MARKS);
+  }
+
+  /** @param isNew its user saw what is there now */
+  private show(pending: Pending, isNew: boolean): void {
+    const { operation } = pending;
+    this.current = pending;
     this.tables.stamp = operation.seq;
     try {
       const changes = patch(operation, this.tables, this.actor, this.ownIn(operation));
-      for (const { inode, registers } of changes) this.noteOverwritten(inode, registers);
-      this.current.counts = resolve(this.tables, changes, { time: operation.time }).counts;
+      if (isNew) for (const { inode, registers } of changes) this.noteOverwritten(inode, registers);
+      pending.counts = resolve(this.tables, changes, { time: operation.time }).counts;
     } catch (error) {
-      this.log.error('an operation is not shown until the index has it', { seq: operation.seq, error });
+      const { seq } = operation;
+      this.log.error('an operation is not shown until the index has it', { seq, error });
     }
-    const { names } = this.current;
-    this.pending.push(this.current);
-    this.writes += this.current.writes;
     this.current = undefined;
-    return names.filter(({ parent }) => parent !== MARKS);
   }
 
-  /** The index shows more: lets go of what it covers. @returns what looks different to readers now */
+  /** The index shows more: lets go of what it covers, and shows the rest over it anew.
+   *  @returns what looks different to readers now */
   echo({ seq, change, remote }: Echo): IndexChange {
     const rebuilt = this.refresh(change);
     this.echoedSeq = Math.max(this.echoedSeq, seq);
     const settled = this.takeSettled(seq);
-    const different = this.drop(settled, seq);
+    const dropped = this.drop(settled, seq);
     if (remote) this.remoteBatches++;
+    this.stale ||= remote || rebuilt;
+    const moved = this.stale && this.writes <= shownAgainWritesMax ? this.showAgain() : NOTHING;
     if (rebuilt) return this.everything();
+    const different = {
+      inodes: [...dropped.inodes, ...moved.inodes],
+      names: [...dropped.names, ...moved.names],
+    };
     if (!remote) return different;
     const ownNames = new Set(settled.flatMap(({ names }) => names.map(keyOf)));
     const ownRows = new Set(settled.flatMap(({ rows }) => rows));
@@ -183,6 +205,7 @@ export class Overlay {
     while (count < this.pending.length && (this.pending[count] as Pending).seq <= seq) count++;
     const settled = this.pending.splice(0, count);
     for (const { writes } of settled) this.writes -= writes;
+    if (this.pending.length === 0) this.overwritten.clear();
     return settled;
   }
 
@@ -207,6 +230,22 @@ export class Overlay {
     return { inodes, names };
   }
 
+  /** What waits was resolved over an older index, which what came since may contradict (folders that lie in each
+   *  other, names without an inode): resolves it over this one. @returns what looks different now */
+  private showAgain(): IndexChange {
+    this.stale = false;
+    if (this.pending.length === 0) return NOTHING;
+    const before = new LayeredTables(this.hot);
+    this.tables.moveTo(before);
+    for (const pending of this.pending) {
+      pending.rows = [];
+      pending.names = [];
+      pending.counts = NO_COUNTS;
+      this.show(pending, false);
+    }
+    return differences(before, this.tables);
+  }
+
   private noteOverwritten(inode: InodeId, after: Registers | undefined): void {
     const before = this.tables.row(inode)?.registers;
     if (before === undefined || after === undefined) return;
@@ -225,6 +264,23 @@ export class Overlay {
     const shown = operation.seen < this.echoedSeq;
     return (id) => (isProvisional(id) ? operationOf(id) < operation.seq : shown && isOfPod(this.actor, id));
   }
+}
+
+/** What two layers over one index show differently. */
+function differences(before: LayeredTables, after: LayeredTables): IndexChange {
+  const inodes = new Set<InodeId>();
+  const names = new Map<string, Seat>();
+  for (const layer of [before, after]) {
+    for (const [inode] of layer.heldRows()) inodes.add(inode);
+    for (const [parent, name] of layer.heldNames())
+      if (parent !== MARKS) names.set(keyOf({ parent, name }), { parent, name });
+  }
+  return {
+    inodes: [...inodes].filter((inode) => !sameShown(before.row(inode), after.row(inode))),
+    names: [...names.values()].filter(
+      ({ parent, name }) => !sameDentry(before.dentry(parent, name), after.dentry(parent, name)),
+    ),
+  };
 }
 
 function keyOf({ parent, name }: Seat): string {

@@ -122,7 +122,7 @@ test('names that were looked up in vain appear when somebody else makes them', (
     assert.equal(b.at('/new')?.content, 'c2');
   }));
 
-test('a remote change below a pending operation is seen once that is in the index', () =>
+test('a remote change below a pending operation is seen at once', () =>
   withSides((b, side) => {
     echo(
       b,
@@ -134,24 +134,73 @@ test('a remote change below a pending operation is seen once that is in the inde
       b,
       side.remote((registry) => registry.put('x/00', 'd', '30@bb', data('file', 'c2'), 'all'), ['x/00']),
     );
-    assert.deepEqual(b.lines(), ['/g file c1'], 'the pending rename lies over it');
-    const different = echo(b, side.local(b.operations));
+    assert.deepEqual(b.lines(), ['/g file c2'], 'under the name that the pending rename gave it');
+    assert.equal(b.overlay.depth, 2);
+    assert.deepEqual(echo(b, side.local(b.operations)), { inodes: [], names: [] });
     assert.deepEqual(b.lines(), ['/g file c2']);
-    assert.deepEqual(different, { inodes: ['x/00'], names: [] });
+    assert.deepEqual([...b.overlay.tables.heldRows()], []);
   }));
 
 test('who made a name that somebody else made too is told what it shows now', () =>
   withSides((b, side) => {
     b.run((view) => create(view, ROOT, 'f', data('file', 'cmine'), {}));
-    echo(
+    const { names } = echo(
       b,
       side.remote((registry) => registry.file('x/00', 10, ROOT, 'f', 'ctheirs'), ['x/00']),
     );
-    assert.deepEqual(b.lines(), ['/f file cmine']);
-    const { names } = echo(b, side.local(b.operations));
-    assert.deepEqual(names, [{ parent: ROOT, name: 'f' }]);
+    assert.ok(names.some(({ parent, name }) => parent === ROOT && name === 'f'));
     assert.equal(b.at('/f')?.content, 'ctheirs', 'the older one keeps the name');
     assert.equal(b.lines().length, 2);
+    const later = echo(b, side.local(b.operations));
+    assert.ok(!later.names.some(({ name }) => name === 'f'));
+    assert.equal(b.lines().length, 2);
+  }));
+
+test('a move that waits and one from elsewhere make no circle', () =>
+  withSides((b, side) => {
+    const both = (registry: Registry) =>
+      void registry.folder('x/00', 10, ROOT, 'x').folder('x/01', 12, ROOT, 'y');
+    echo(b, side.remote(both, ['x/00', 'x/01']));
+    b.run((view) => rename(view, { parent: ROOT, name: 'x' }, { parent: 'x/01', name: 'x' }, {}));
+    const previous = { parent: ROOT, name: 'y' };
+    const move = (registry: Registry) =>
+      void registry.put('x/01', 'l', '20@bb', { parent: 'x/00', name: 'y', previous }, 'all');
+    echo(b, side.remote(move, ['x/01']));
+    const shown = ['/x directory', '/x/y directory'];
+    assert.deepEqual(b.lines(), shown, 'the later one is undone');
+    echo(b, side.local(b.operations));
+    assert.deepEqual(b.lines(), shown);
+    assert.equal(b.overlay.counts().directories, 2);
+  }));
+
+test('what was removed here and renamed elsewhere is listed only with its node', () =>
+  withSides((b, side) => {
+    echo(
+      b,
+      side.remote((registry) => registry.file('x/00', 10, ROOT, 'f', 'c1'), ['x/00']),
+    );
+    b.run((view) => unlink(view, ROOT, 'f'));
+    const renamed = { parent: ROOT, name: 'g', previous: { parent: ROOT, name: 'f' } };
+    const { names } = echo(
+      b,
+      side.remote((registry) => registry.put('x/00', 'l', '20@bb', renamed, 'all'), ['x/00']),
+    );
+    assert.deepEqual(b.lines(), ['/g file c1'], 'the rename did not know of the removal');
+    assert.ok(names.some(({ name }) => name === 'g'));
+  }));
+
+test('below very many pending operations a remote change is seen when they are fewer', () =>
+  withSides((b, side) => {
+    for (let n = 0; n < 600; n++) b.run((view) => create(view, ROOT, `f${n}`, data('file', `c${n}`), {}));
+    echo(
+      b,
+      side.remote((registry) => registry.file('x/00', 10, ROOT, 'f599', 'ctheirs'), ['x/00']),
+    );
+    assert.equal(b.at('/f599')?.content, 'c599');
+    const { names } = echo(b, side.local(b.operations.slice(0, 500)));
+    assert.ok(names.some(({ name }) => name === 'f599'));
+    assert.equal(b.at('/f599')?.content, 'ctheirs');
+    assert.equal(b.overlay.counts().files, 601);
   }));
 
 test('an index that is built again is taken over whole, and the old one goes bit by bit', () =>

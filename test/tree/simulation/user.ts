@@ -165,20 +165,19 @@ export class User {
   }
 
   /** `rm -rf`, entry by entry. */
-  private removeAll(at: Place, above: readonly InodeId[] = []): void {
-    if (above.includes(at.inode)) return;
+  private removeAll(at: Place): void {
     if (at.kind !== 'directory') {
       this.unlink(at);
       return;
     }
-    for (const child of this.children(at.inode)) this.removeAll(child, [...above, at.inode]);
+    for (const child of this.children(at.inode)) this.removeAll(child);
     this.tree.rmdir(at.parent, at.name);
   }
 
-  private touchAll(at: Place, above: readonly InodeId[] = []): void {
+  private touchAll(at: Place): void {
     this.record.touch(at.node, this.pod);
-    if (at.kind !== 'directory' || above.includes(at.inode)) return;
-    for (const child of this.children(at.inode)) this.touchAll(child, [...above, at.inode]);
+    if (at.kind !== 'directory') return;
+    for (const child of this.children(at.inode)) this.touchAll(child);
   }
 
   private folder(places: readonly Place[]): InodeId {
@@ -188,22 +187,18 @@ export class User {
 
   private places(): Place[] {
     const places = this.children(ROOT);
-    // While a move here waits for the document, and one from elsewhere does not, folders may lie in each other.
-    const seen = new Set<InodeId>([ROOT]);
     for (const { kind, inode } of places) {
-      if (kind !== 'directory' || seen.has(inode)) continue;
-      seen.add(inode);
-      places.push(...this.children(inode));
+      if (places.length > PAGE) throw new Error('folders lie in each other');
+      if (kind === 'directory') places.push(...this.children(inode));
     }
     return places;
   }
 
   private children(parent: InodeId): Place[] {
-    return this.tree.list(parent, undefined, PAGE).flatMap((entry) => {
-      // Where a deletion here still waits for the document and a rename from elsewhere does not, there may be no such
-      // node for as long as that takes; when all is said, what is listed must be there.
+    return this.tree.list(parent, undefined, PAGE).map((entry) => {
       const node = this.tree.node(entry.inode);
-      return node === undefined ? [] : [{ ...entry, parent, node }];
+      if (node === undefined) throw new Error(`${entry.name} is listed, and there is no such node`);
+      return { ...entry, parent, node };
     });
   }
 
