@@ -8,7 +8,7 @@ import { type Heads, type InodeId, type Operation, type OpId, type Registers, RO
 import { addCounts, DatabaseTables, type Meta, NO_COUNTS, readMeta } from './database-tables.js';
 import { HotTables } from './hot-tables.js';
 import { LayeredTables, MARKS } from './layered-tables.js';
-import { sameDentry, sameShown } from './same-view.js';
+import { differences, keyOf, sameDentry, sameShown } from './same-view.js';
 
 const NOTHING: IndexChange = { inodes: [], names: [] };
 const toldNamesMax = 10_000;
@@ -264,25 +264,4 @@ export class Overlay {
     const shown = operation.seen < this.echoedSeq;
     return (id) => (isProvisional(id) ? operationOf(id) < operation.seq : shown && isOfPod(this.actor, id));
   }
-}
-
-/** What two layers over one index show differently. */
-function differences(before: LayeredTables, after: LayeredTables): IndexChange {
-  const inodes = new Set<InodeId>();
-  const names = new Map<string, Seat>();
-  for (const layer of [before, after]) {
-    for (const [inode] of layer.heldRows()) inodes.add(inode);
-    for (const [parent, name] of layer.heldNames())
-      if (parent !== MARKS) names.set(keyOf({ parent, name }), { parent, name });
-  }
-  return {
-    inodes: [...inodes].filter((inode) => !sameShown(before.row(inode), after.row(inode))),
-    names: [...names.values()].filter(
-      ({ parent, name }) => !sameDentry(before.dentry(parent, name), after.dentry(parent, name)),
-    ),
-  };
-}
-
-function keyOf({ parent, name }: Seat): string {
-  return `${parent}\0${name}`;
 }

@@ -1,4 +1,7 @@
-import type { Dentry, Row } from '../resolver/tables.js';
+import type { IndexChange } from '../engine/indexer.js';
+import type { Dentry, Row, Seat } from '../resolver/tables.js';
+import type { InodeId } from '../schema.js';
+import { type LayeredTables, MARKS } from './layered-tables.js';
 
 /** Whether a name leads to the same thing. */
 export function sameDentry(a: Dentry | undefined, b: Dentry | undefined): boolean {
@@ -9,6 +12,28 @@ export function sameDentry(a: Dentry | undefined, b: Dentry | undefined): boolea
 export function sameShown(a: Row | undefined, b: Row | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   return a.names === b.names && a.subfolders === b.subfolders && sameData(a, b) && sameAttributes(a, b);
+}
+
+/** What two layers over one index show differently. */
+export function differences(before: LayeredTables, after: LayeredTables): IndexChange {
+  const inodes = new Set<InodeId>();
+  const names = new Map<string, Seat>();
+  for (const layer of [before, after]) {
+    for (const [inode] of layer.heldRows()) inodes.add(inode);
+    for (const [parent, name] of layer.heldNames())
+      if (parent !== MARKS) names.set(keyOf({ parent, name }), { parent, name });
+  }
+  return {
+    inodes: [...inodes].filter((inode) => !sameShown(before.row(inode), after.row(inode))),
+    names: [...names.values()].filter(
+      ({ parent, name }) => !sameDentry(before.dentry(parent, name), after.dentry(parent, name)),
+    ),
+  };
+}
+
+/** Tells a name in a folder from every other. */
+export function keyOf({ parent, name }: Seat): string {
+  return `${parent}\0${name}`;
 }
 
 function sameData(a: Row, b: Row): boolean {
