@@ -129,9 +129,13 @@ test('a thread that dies is started again, and every operation is in the documen
     engine.apply(files(1, 300));
     await engine.commit();
     engine.apply(files(301, 900));
-    const asked = engine.contains(['00'.repeat(32)]);
+    // Many: a thread that is quick, on a machine that is slow, may have answered the first.
+    const asked = Array.from({ length: 500 }, () => engine.contains(['00'.repeat(32)]));
     const killed = threadOf(engine).terminate();
-    await assert.rejects(asked, hasCode('closed'));
+    const answers = await Promise.allSettled(asked);
+    const refusals = answers.filter((answer) => answer.status === 'rejected').map(({ reason }) => reason);
+    assert.ok(refusals.length > 0);
+    for (const refusal of refusals) assert.ok(hasCode('closed')(refusal));
     await killed;
     engine.apply(files(901, 1000));
     await engine.commit();
