@@ -55,7 +55,10 @@ function folderAt(pod: Pod, path: string): InodeId {
   const parent = pod.tree.resolvePath(`/${parts.join('/')}`);
   if (parent === undefined) throw noSuch(pod, `/${parts.join('/')}`);
   const node = pod.tree.lookup(parent.id, name);
-  if (node === undefined) return pod.tree.create(parent.id, name, FOLDER, {}).id;
+  // As a batch of one: the kernel did not ask for it, and has to hear of it.
+  if (node === undefined) {
+    return pod.tree.createMany([{ parent: parent.id, name, data: FOLDER, attributes: {} }])[0] as InodeId;
+  }
   if (node.kind !== 'directory') throw new WormholeError('not-a-directory', `${path} is not a folder.`);
   return node.id;
 }
