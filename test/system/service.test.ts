@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { namespacesMissing } from './namespaces.js';
-import { run, TestPod, WH } from './pods.js';
+import { eventually, run, TestPod, WH } from './pods.js';
 
 const missing = namespacesMissing();
 if (missing !== undefined) console.log(`skipped: ${missing}`);
@@ -29,9 +29,13 @@ after(async () => {
 });
 
 test('metrics are Prometheus text and JSON, logs the last lines', { skip }, async () => {
-  const text = await pod.ok('metrics');
+  let text = '';
+  // A pod serves before its document is loaded.
+  await eventually(async () => {
+    text = await pod.ok('metrics');
+    assert.match(text, /^wormhole_running 1$/m);
+  });
   assert.match(text, /^# TYPE wormhole_files gauge\nwormhole_files 0$/m);
-  assert.match(text, /^wormhole_running 1$/m);
   for (const line of text.trimEnd().split('\n'))
     assert.match(line, /^(# (HELP|TYPE) \w+ .+|\w+(\{.*\})? -?[\d.e+-]+)$/);
   const metrics = await pod.json<{ name: string }[]>('metrics');
