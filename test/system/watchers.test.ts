@@ -3,38 +3,28 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { makeNetwork, namespacesMissing, type TestNetwork } from './namespaces.js';
-import { eventually, TestPod } from './pods.js';
+import { namespacesMissing } from './namespaces.js';
+import { makePair, type Pair } from './pair.js';
+import { eventually, type TestPod } from './pods.js';
 
 const missing = namespacesMissing();
 if (missing !== undefined) console.log(`skipped: ${missing}`);
 const skip = missing ?? false;
 
-let folder: string;
-let lan: TestNetwork;
+let pair: Pair | undefined;
 let a: TestPod;
 let b: TestPod;
 
 before(async () => {
   if (skip) return;
-  folder = await mkdtemp(join(tmpdir(), 'wormhole-watchers-'));
-  lan = makeNetwork(2);
-  a = new TestPod(lan.hosts[0], 'alpha', folder);
-  b = new TestPod(lan.hosts[1], 'beta', folder);
-  await a.create('watchers');
-  await b.join(a);
+  pair = await makePair('watchers');
+  ({ a, b } = pair);
 });
 
-after(async () => {
-  for (const pod of [a, b]) await pod?.wh('down');
-  await lan?.remove();
-  if (folder !== undefined) await rm(folder, { recursive: true, force: true });
-});
+after(() => pair?.remove());
 
 /** Prints each event that inotify tells of, as `MASK COOKIE NAME`. */
 const INOTIFY = `
