@@ -1,6 +1,7 @@
 import { inflateRawSync } from 'node:zlib';
 import { LIMITS, sha256, WormholeError } from '../../base/index.js';
 import { automerge, type DecodedChange, isDead } from './automerge.js';
+import { Leb128Reader } from './leb128.js';
 
 /**
  * The gate for changes that come from elsewhere: right magic, right hash, and no more inside than the limits
@@ -20,7 +21,7 @@ export function checkChunks(bytes: Uint8Array): CheckedChange[] {
   const found: CheckedChange[] = [];
   try {
     for (let at = 0; at < bytes.length; ) {
-      const reader = new LebReader(bytes, at + 9);
+      const reader = new Leb128Reader(bytes, at + 9);
       const length = reader.unsigned();
       reader.skip(length);
       const chunk = bytes.subarray(at, reader.at);
@@ -69,7 +70,7 @@ function unpack(change: Uint8Array): Uint8Array {
   if (change.length > LIMITS.changeBytesMax || hex(change.subarray(0, 4)) !== MAGIC) {
     throw new RangeError('not a change');
   }
-  const reader = new LebReader(change, 9);
+  const reader = new Leb128Reader(change, 9);
   const length = reader.unsigned();
   if (reader.at + length !== change.length) throw new RangeError('wrong length');
   const body = change.subarray(reader.at);
@@ -81,7 +82,7 @@ function unpack(change: Uint8Array): Uint8Array {
 
 /** The number of values in the longest column, without unpacking any. */
 function largestColumn(body: Uint8Array): number {
-  const reader = new LebReader(body, 0);
+  const reader = new Leb128Reader(body, 0);
   reader.skip(reader.unsigned() * 32);
   reader.skip(reader.unsigned());
   for (let i = 0; i < 3; i++) reader.unsigned();
@@ -101,7 +102,7 @@ function largestColumn(body: Uint8Array): number {
 }
 
 function countValues(type: number, column: Uint8Array): number {
-  const reader = new LebReader(column, 0);
+  const reader = new Leb128Reader(column, 0);
   let total = 0;
   while (reader.at < column.length) {
     if (type === COLUMN.boolean) {
@@ -117,42 +118,6 @@ function countValues(type: number, column: Uint8Array): number {
     }
   }
   return total;
-}
-
-class LebReader {
-  at: number;
-  private readonly bytes: Uint8Array;
-
-  constructor(bytes: Uint8Array, at: number) {
-    this.bytes = bytes;
-    this.at = at;
-  }
-
-  skip(length: number): void {
-    this.at += length;
-    if (this.at > this.bytes.length) throw new RangeError('cut short');
-  }
-
-  unsigned(): number {
-    return this.number(false);
-  }
-
-  signed(): number {
-    return this.number(true);
-  }
-
-  private number(signed: boolean): number {
-    let value = 0;
-    let scale = 1;
-    for (let i = 0; i < 10; i++) {
-      const byte = this.bytes[this.at++];
-      if (byte === undefined) throw new RangeError('cut short');
-      value += (byte & 127) * scale;
-      scale *= 128;
-      if (byte < 128) return signed && (byte & 64) !== 0 ? value - scale : value;
-    }
-    throw new RangeError('number too long');
-  }
 }
 
 function hex(bytes: Uint8Array): string {

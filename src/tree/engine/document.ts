@@ -12,6 +12,7 @@ import {
 import { type Founding, foundingOf } from './founding.js';
 import type { RegisterReader } from './indexer.js';
 import { decodeRegister } from './registers.js';
+import { type SavedMap, type SavedWrite, savedMaps } from './saved-document.js';
 
 const BUCKET = /^[a-z0-9-]{1,40}$/;
 const KEY = /^([0-9a-f]{1,10})([ldax])$/;
@@ -159,11 +160,44 @@ export class TreeDocument implements RegisterReader {
 
   /** Every inode with its registers. */
   *all(): Iterable<{ inode: InodeId; registers: Registers | undefined }> {
-    for (const bucket of this.maps.keys()) {
+    const left = new Set(this.maps.keys());
+    for (const { object, writes } of this.savedMaps()) {
+      const bucket = this.names.get(object);
+      if (writes === undefined || bucket === undefined || this.maps.get(bucket)?.length !== 1) continue;
+      left.delete(bucket);
+      for (const [inode, registers] of this.registersOf(bucket, writes)) yield { inode, registers };
+    }
+    for (const bucket of left) {
       for (const [inode, present] of this.inodesOf(bucket)) {
         yield { inode, registers: this.read(inode, present) };
       }
     }
+  }
+
+  /** All maps as they are when saved; none (they are then read one by one) should that not be in the format that this
+   *  program knows. */
+  private *savedMaps(): Generator<SavedMap> {
+    try {
+      yield* savedMaps(this.save());
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+    }
+  }
+
+  /** What {@link read} gives for each inode of a bucket, from the writes that are visible in its only map. */
+  private registersOf(bucket: string, writes: readonly SavedWrite[]): Map<InodeId, Registers> {
+    const found = new Map<InodeId, Registers>();
+    for (const { key, id, value } of writes) {
+      const [, index, name] = KEY.exec(key) ?? [];
+      if (index === undefined) continue;
+      const inode = `${bucket}/${index}`;
+      const registers = found.get(inode) ?? { l: [], d: [], a: [], x: [] };
+      found.set(inode, registers);
+      const decoded = decodeRegister(name as RegisterName, value);
+      if (decoded === undefined) this.misfits++;
+      else insert(registers[name as RegisterName], { id, value: decoded });
+    }
+    return found;
   }
 
   /** The inodes of a bucket, with the names of the registers that they have in any of its maps. */
@@ -426,6 +460,12 @@ export class TreeDocument implements RegisterReader {
     }
     if (this.handle.pendingOps() > 0) this.handle.rollback();
   }
+}
+
+/** In the order of their ids. */
+function insert(values: Versioned<unknown>[], value: Versioned<unknown>): void {
+  values.push(value);
+  if (values.length > 1) values.sort((a, b) => compareOpIds(a.id, b.id));
 }
 
 /** The actor that wrote a version. */

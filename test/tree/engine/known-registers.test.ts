@@ -73,6 +73,7 @@ test('registers that were not read back are those of the document', () => {
         replica.document.applyChanges(taken);
         follow(replica, replica.document.changesSince(before).reverse());
       }
+      for (const { document } of replicas) assertAllIsRead(document);
       for (const { document } of [...replicas, { document: founder }]) document.free();
     }),
     { numRuns: 60 },
@@ -99,3 +100,10 @@ test('an inode of another kind of value than this program writes is left to the 
   assert.equal(touched('del').registerWrites.length, 0);
   document.free();
 });
+
+/** What is read from the saved document in one pass is what it answers when it is asked. */
+function assertAllIsRead(document: TreeDocument): void {
+  const all = new Map([...document.all()].map(({ inode, registers }) => [inode, registers]));
+  for (const inode of INODES) assert.deepEqual(all.get(inode), document.read(inode));
+  assert.ok([...all.keys()].every((inode) => INODES.includes(inode)));
+}
