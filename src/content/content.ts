@@ -139,8 +139,9 @@ export interface Collected {
  */
 export interface ContentStore {
   /** Opens a content (its `size` is known to the caller). `key` is what comes back with staged bytes after a crash:
-   *  its first word names the owner (an inode), the rest is whatever the owner wants to know then. */
-  open(key: string, content: ContentId, size: number): OpenContent;
+   *  its first word names the owner (an inode), the rest is whatever the owner wants to know then. What is fetched
+   *  for it stays in the cache, unless `cache` is false. */
+  open(key: string, content: ContentId, size: number, options?: { cache: boolean }): OpenContent;
   /** Staged contents that an earlier process left behind, at most one an owner; answered once. It may be that its
    *  publication was recorded by the owner just before the crash. */
   recovered(): Recovered[];

@@ -15,7 +15,7 @@ import { Unnamed } from './collection/unnamed.js';
 import { Uptime } from './collection/uptime.js';
 import type { ChunkSource, ContentId, ContentStore, Recovered } from './content.js';
 import { Publisher } from './publishing/publisher.js';
-import { ChunkReader } from './reading/chunk-reader.js';
+import { ChunkReader, uncached } from './reading/chunk-reader.js';
 import { Layouts } from './reading/layouts.js';
 import { ReadAheadBudget } from './reading/read-ahead.js';
 import { WriteBehind } from './reading/write-behind.js';
@@ -121,6 +121,7 @@ function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; gro
   const layouts = new Layouts(reader, chunks);
   const isLocal = (id: string) => chunks.has(id);
   const reading = { reader, layouts, budget: new ReadAheadBudget(), isLocal };
+  const passing = { ...reading, reader: uncached(reader) };
   const publisher = new Publisher({ folders, reader, chunks, evictable, counter: totals, log });
   const settlement = new Settlement({
     clock,
@@ -147,6 +148,7 @@ function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; gro
   const parts = {
     ...workshop,
     ...collection,
+    passing,
     opened: new Set<StagedContent>(),
     small,
     reader,

@@ -20,6 +20,7 @@ import type {
 import type { Layout } from './layout.js';
 import type { ChunkReader } from './reading/chunk-reader.js';
 import type { Layouts } from './reading/layouts.js';
+import type { Reading } from './reading/published-content.js';
 import type { WriteBehind } from './reading/write-behind.js';
 import { StagedContent, type Workshop } from './staging/staged-content.js';
 import { wholeShape } from './staging/staged-state.js';
@@ -40,6 +41,8 @@ export interface Parts extends Workshop {
   log: Log;
   /** Closes what the store was built on. */
   closeLogs(): Promise<void>;
+  /** Reading of what is not to stay in the cache. */
+  passing: Reading;
   chunkFolder: string;
 }
 
@@ -62,9 +65,10 @@ export class LocalContentStore implements ContentStore {
     if (!options.exact) this.background.push(this.count());
   }
 
-  open(key: string, content: ContentId, size: number): OpenContent {
+  open(key: string, content: ContentId, size: number, { cache } = { cache: true }): OpenContent {
     this.check();
-    return new StagedContent(this.parts, key, content, size);
+    const { parts } = this;
+    return new StagedContent(cache ? parts : { ...parts, reading: parts.passing }, key, content, size);
   }
 
   recovered(): Recovered[] {

@@ -3,6 +3,7 @@ import { describeLabels } from '../config/index.js';
 import { formatPodId } from '../net/index.js';
 import type { Inspection as Holding } from '../placement/index.js';
 import { type Node, parseConflictInode } from '../tree/index.js';
+import { checkInvited } from './admission.js';
 import { conflictsOf, resolveConflict } from './conflicts.js';
 import type {
   FileState,
@@ -110,12 +111,7 @@ function invite(
   name: string | null,
 ): { code: string; expires: string } {
   checkAdmin(pod, 'invite');
-  if (pod.config.join === 'closed') {
-    throw new WormholeError(
-      'not-permitted',
-      'the network is closed to new pods: its declaration says `join: closed`.',
-    );
-  }
+  checkInvited(pod.config, name);
   const grant = name === null ? role : `${role}/${name}`;
   const { code, expiresAtMs } = pod.invites.create({ role: grant, lifetimeMs });
   return { code, expires: new Date(expiresAtMs).toISOString() };

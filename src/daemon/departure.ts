@@ -15,8 +15,8 @@ export interface WaitContext {
 }
 
 /**
- * Takes a member out for good. First nothing is placed on it any more, and the others fetch what it held; with
- * `dead` nobody waits for that.
+ * Takes a member out for good. First nothing is placed on it any more, and the others fetch what it held; it leaves
+ * the declaration too. With `dead` nobody waits, and the declaration keeps its name for a successor.
  * @throws WormholeError `no-pod`, `timeout` when the others are not ready in time: it stays, and holds nothing new
  */
 export async function removePod(pod: Pod, name: string, dead: boolean, context: WaitContext): Promise<void> {
@@ -30,8 +30,11 @@ export async function removePod(pod: Pod, name: string, dead: boolean, context: 
     await untilHandedOver(pod, context, `${name} stays a member until the others hold what it held`);
   }
   await pod.membership.remove(member.id);
-  // A later pod of this name begins anew.
-  if (pod.config.pods.has(name)) await editDeclaration(pod, ['pods', name], undefined);
+  // What was drained is not wanted any more. The place of one that was lost waits for its successor (decision 29).
+  const declared = pod.config.pods.get(name);
+  if (declared === undefined) return;
+  if (!dead) await editDeclaration(pod, ['pods', name], undefined);
+  else if (declared.capacity === 0) await editDeclaration(pod, ['pods', name, 'capacity'], undefined);
 }
 
 /**

@@ -17,7 +17,6 @@ import {
   type PodConfig,
   parseNetworkConfig,
   parsePodConfig,
-  type Role,
 } from '../config/index.js';
 import { type ContentStore, openContentStore } from '../content/index.js';
 import { type Guard, openFileSystem, type WormholeFileSystem } from '../fs/index.js';
@@ -36,6 +35,7 @@ import { Placement } from '../placement/index.js';
 import { openDatabase, openStore } from '../store/index.js';
 import { ChunkFetcher, Sync } from '../sync/index.js';
 import { openTree, ROOT, type Tree } from '../tree/index.js';
+import { admitted } from './admission.js';
 import { controlHandlers, stateOf } from './calls.js';
 import { serveControl } from './control-server.js';
 import { type PodPaths, type PodRecord, readPodRecord } from './home.js';
@@ -289,25 +289,6 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
   return pod;
 }
 
-/**
- * Under which name and role a pod comes in by an invite. An invite may be for one pod only: its name stands behind
- * its role then. @throws WormholeError `not-permitted`
- */
-function admitted(config: NetworkConfig, asked: string, grant: string): { name: string; role: Role } {
-  const [granted, only] = grant.split('/');
-  const name = only ?? asked;
-  const declared = config.pods.get(name);
-  if (config.join === 'closed')
-    throw new WormholeError('not-permitted', 'the network is closed to new pods.');
-  if (config.join === 'approve' && declared === undefined) {
-    throw new WormholeError(
-      'not-permitted',
-      `the network takes in only pods that its declaration names, and "${name}" is none of them: ask an admin to add it under \`pods:\`.`,
-    );
-  }
-  return { name, role: declared?.role ?? (granted === 'portal' ? 'portal' : 'storage') };
-}
-
 /** What rules and crises forbid, as the file system asks for it. */
 function guardOf(placement: Placement): Guard {
   return {
@@ -320,6 +301,7 @@ function guardOf(placement: Placement): Guard {
       if (access === 'read-only' && writes) throw new WormholeError('read-only', `${path} is read-only now`);
     },
     opened: (inode) => placement.opened(inode),
+    caches: (inode) => placement.caches(inode),
   };
 }
 

@@ -50,6 +50,8 @@ export interface OpenFilesOptions {
   retryMs: number;
   /** The tree keeps a file under another inode id from now on (a losing version that was made a real file). */
   moved: (from: InodeId, to: InodeId) => void;
+  /** False for a file of which nothing is to stay in the cache. */
+  caches?: (inode: InodeId) => boolean;
 }
 
 /** Opens, shares, publishes and lets go of contents. */
@@ -351,7 +353,8 @@ export class OpenFiles {
   }
 
   private open(node: Node): OpenContent {
-    return this.options.content.open(stagingKey(node), node.content, node.size);
+    const cache = this.options.caches?.(node.id) ?? true;
+    return this.options.content.open(stagingKey(node), node.content, node.size, { cache });
   }
 
   /** One attempt, and what came of it. */

@@ -65,6 +65,8 @@ export interface Guard {
   check(path: string, writes: boolean): void;
   /** A file was opened to be read. */
   opened(inode: InodeId): void;
+  /** False for a file of which nothing that is fetched is to stay here. */
+  caches(inode: InodeId): boolean;
 }
 
 /** The file system with what the daemon needs beside the kernel's operations. */
@@ -124,6 +126,7 @@ class TreeFileSystem implements WormholeFileSystem {
       publishIntervalMs: options.publishIntervalMs ?? LIMITS.publishIntervalMs,
       retryMs: LIMITS.publishRetryMs,
       moved: (from, to) => this.ids.replaced(this.ids.local(from), to),
+      caches: (inode) => options.guard?.caches(inode) ?? true,
     });
     const { tree, ids } = this;
     const { listener } = options;

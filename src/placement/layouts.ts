@@ -80,6 +80,16 @@ export class Layouts {
     return this.pins.length > 0 || this.candidates.some((candidate) => candidate.id === this.self);
   }
 
+  /** True when this pod is to have everything. */
+  get holdsAll(): boolean {
+    return this.uniform && this.candidates.length <= this.common.copies && this.holdsAnything;
+  }
+
+  /** True when pods whose clocks differ may place some files differently for a while. */
+  get dependsOnClocks(): boolean {
+    return this.policies.config.rules.some(({ affinity }) => affinity?.cold?.after !== undefined);
+  }
+
   /** Paths that are wholly here by this pod's own settings, as one text. */
   get pinned(): string {
     return this.pins.join('\n');

@@ -12,7 +12,7 @@ const PAGE = 256;
 
 export interface ReleaserOptions {
   tree: Pick<Tree, 'contents'>;
-  content: Pick<ContentStore, 'has' | 'isKept' | 'presence' | 'chunksOf' | 'release'>;
+  content: Pick<ContentStore, 'has' | 'isKept' | 'presence' | 'chunksOf' | 'release' | 'evict'>;
   peers: Pick<Peers, 'whoKeeps'>;
   self: PodId;
   layoutOf: (file: FileContent) => Layout;
@@ -20,6 +20,8 @@ export interface ReleaserOptions {
   agreed: () => boolean;
   /** Rises when something is pinned here. */
   stamp: () => number;
+  /** True for a chunk that another pod may count on although it does not belong here: they place by their clocks. */
+  isPromised: (id: ChunkId) => boolean;
 }
 
 /**
@@ -65,7 +67,7 @@ export class Releaser {
     stamp: number,
     signal: AbortSignal,
   ): Promise<void> {
-    const { content, peers, self } = this.options;
+    const { peers, self, isPromised } = this.options;
     const agreed = () => this.options.agreed() && this.options.stamp() === stamp;
     if (batch.length === 0 || !agreed()) return;
     const ids = batch.map(({ chunk }) => chunk.id);
@@ -78,11 +80,18 @@ export class Releaser {
     for (const [i, { chunk, layout }] of batch.entries()) {
       const held = holders(chunk.id, layout).filter((pod) => answers.get(pod)?.[i] === true).length;
       // Checked again right before the act.
-      if (held < copiesWanted(layout) || !agreed()) continue;
-      if (!dry) await content.release(chunk.id);
+      if (held < copiesWanted(layout) || !agreed() || isPromised(chunk.id)) continue;
+      if (!dry) await this.letGo(chunk.id, layout);
       released.chunks++;
       released.bytes += chunk.length;
     }
+  }
+
+  /** It stays as cache, unless its rule says otherwise. */
+  private async letGo(id: ChunkId, { policy }: Layout): Promise<void> {
+    const { content } = this.options;
+    await content.release(id);
+    if (!policy.cache) await content.evict(id);
   }
 
   /** The chunks that are kept here, file by file. */

@@ -210,3 +210,21 @@ test('contents too long for one manifest have two levels', async (t) => {
   const refs = await store.chunksOf(content, 5000);
   assert.equal(refs.length, 3 + 5);
 });
+
+test('what is not to be cached is read and not stored, unless somebody reads it at the same time who caches', async (t) => {
+  const { source, store, content, size, chunks } = await remote(t, 3);
+  const ids = chunks.map((bytes) => sha256(bytes));
+  const passing = store.open('p', content, size, { cache: false });
+  for (const [i, bytes] of chunks.entries()) {
+    const read = await serve(source, passing.read(i * MiB, MiB));
+    assert.ok(bytes.equals(read));
+  }
+  await store.close();
+  for (const id of ids) assert.ok(!store.has(id));
+  const other = await remote(t, 1);
+  const quiet = other.store.open('q', other.content, other.size, { cache: false });
+  const usual = other.store.open('u', other.content, other.size);
+  await serve(other.source, Promise.all([quiet.read(0, MiB), usual.read(0, MiB)]));
+  await other.store.close();
+  assert.equal(other.store.presence(other.content), 'cached');
+});

@@ -76,7 +76,7 @@ export default class Up extends WormholeCommand {
       known === undefined ? await this.found(network, config, mount, name) : await this.running(known);
     const pod = this.pod(network);
     const applied = await this.ask(pod, 'apply', { text });
-    const invites = config.join === 'closed' ? [] : await this.invites(pod, config);
+    const invites = await this.invites(pod, config);
     this.show(json, { ...ready, applied: applied.applied, plan: applied, invites }, () =>
       upText(ready, applied, invites),
     );

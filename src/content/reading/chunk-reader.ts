@@ -10,6 +10,8 @@ import type { WriteBehind } from './write-behind.js';
 
 interface Flight {
   id: ChunkId;
+  /** Somebody wants it stored. */
+  cache: boolean;
   promise: Promise<Uint8Array>;
   abort: AbortController;
   /** Aborted when somebody waits for it. */
@@ -31,6 +33,8 @@ export interface ReadOptions {
   urgent: boolean;
   /** Bytes of the chunk, where they are known. */
   length?: number;
+  /** False: what is fetched is not stored, unless somebody else who wants it says otherwise. */
+  cache?: boolean;
   signal?: AbortSignal | undefined;
 }
 
@@ -72,7 +76,9 @@ export class ChunkReader {
     const local = this.chunks.get(id);
     if (local === undefined) return undefined;
     if (!(local instanceof Promise)) return this.remember(id, local);
-    this.start(id, local).hurry.abort();
+    const flight = this.start(id, local);
+    flight.cache = true;
+    flight.hurry.abort();
     return undefined;
   }
 
@@ -94,11 +100,12 @@ export class ChunkReader {
 
   private start(id: ChunkId, local: Promise<Uint8Array | undefined> | undefined): Flight {
     const [abort, hurry] = [new AbortController(), new AbortController()];
-    const promise = this.load(id, local, hurry.signal, abort.signal).finally(() => {
+    const stores = () => flight.cache;
+    const promise = this.load(id, local, { hurry: hurry.signal, stores }, abort.signal).finally(() => {
       flight.settled = true;
       if (this.flights.get(id) === flight) this.flights.delete(id);
     });
-    const flight: Flight = { id, promise, abort, hurry, waiting: 0, settled: false };
+    const flight: Flight = { id, cache: false, promise, abort, hurry, waiting: 0, settled: false };
     // Whoever waits hears of a failure; when nobody does any more, nobody needs to.
     promise.catch(() => {});
     this.flights.set(id, flight);
@@ -108,7 +115,7 @@ export class ChunkReader {
   private async load(
     id: ChunkId,
     local: Promise<Uint8Array | undefined> | undefined,
-    hurry: AbortSignal,
+    { hurry, stores }: { hurry: AbortSignal; stores: () => boolean },
     signal: AbortSignal,
   ): Promise<Uint8Array> {
     // Whoever joins at once says so before this goes on.
@@ -118,7 +125,7 @@ export class ChunkReader {
     const fetched = await this.fetch(id, hurry, signal);
     // What this pod was to hold and found rotten is replaced for good.
     const keep = this.chunks.wasRotten(id) && !this.evictable.has(id);
-    this.writeBehind.add(fetched, { keep });
+    if (keep || stores()) this.writeBehind.add(fetched, { keep });
     return this.remember(id, fetched.bytes);
   }
 
@@ -178,8 +185,9 @@ export class ChunkReader {
     return bytes;
   }
 
-  private async join(flight: Flight, { urgent, signal }: ReadOptions): Promise<Uint8Array> {
+  private async join(flight: Flight, { urgent, cache, signal }: ReadOptions): Promise<Uint8Array> {
     flight.waiting++;
+    flight.cache ||= cache !== false;
     if (urgent && !flight.hurry.signal.aborted) flight.hurry.abort();
     try {
       return signal === undefined ? await flight.promise : await orAborted(flight.promise, signal);
@@ -191,6 +199,14 @@ export class ChunkReader {
       }
     }
   }
+}
+
+/** The same reader for those whose chunks are not to stay in the cache. */
+export function uncached(reader: ChunkReader): Pick<ChunkReader, 'isNear' | 'read'> {
+  return {
+    isNear: (id) => reader.isNear(id),
+    read: (id, options) => reader.read(id, { ...options, cache: false }),
+  };
 }
 
 /** A view into something much larger would keep all of it in memory. */

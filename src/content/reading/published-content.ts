@@ -6,7 +6,7 @@ import type { Layouts } from './layouts.js';
 import { ReadAhead, type ReadAheadBudget } from './read-ahead.js';
 
 export interface Reading {
-  reader: ChunkReader;
+  reader: Pick<ChunkReader, 'isNear' | 'read'>;
   layouts: Layouts;
   budget: ReadAheadBudget;
   isLocal(id: string): boolean;

@@ -23,7 +23,7 @@ export class ReadAheadBudget {
  * own store; from other pods 2, 4, 8 … chunks, up to the limit. A jump begins anew.
  */
 export class ReadAhead {
-  private readonly reader: ChunkReader;
+  private readonly reader: Pick<ChunkReader, 'isNear' | 'read'>;
   private readonly budget: ReadAheadBudget;
   private readonly closing = new AbortController();
   /** True when a chunk is in this pod's store. */
@@ -37,7 +37,11 @@ export class ReadAhead {
   /** Everything that the window allows was asked for. */
   private complete = false;
 
-  constructor(reader: ChunkReader, budget: ReadAheadBudget, isLocal: (id: string) => boolean) {
+  constructor(
+    reader: Pick<ChunkReader, 'isNear' | 'read'>,
+    budget: ReadAheadBudget,
+    isLocal: (id: string) => boolean,
+  ) {
     this.reader = reader;
     this.budget = budget;
     this.isLocal = isLocal;

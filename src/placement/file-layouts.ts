@@ -1,0 +1,56 @@
+import type { Clock } from '../base/index.js';
+import type { InodeId, Tree } from '../tree/index.js';
+import { type FileContent, fileOf } from './content-source.js';
+import { Heat } from './heat.js';
+import type { Outlook } from './outlook.js';
+import type { Pins } from './pins.js';
+import type { Layout } from './rendezvous.js';
+
+export interface FileLayoutsOptions {
+  tree: Pick<Tree, 'node' | 'pathOf'>;
+  outlook: Pick<Outlook, 'layouts' | 'cachesAll' | 'policies'>;
+  pins: Pick<Pins, 'pinnedAt'>;
+  clock: Pick<Clock, 'wallNs' | 'monotonicMs'>;
+}
+
+/** Where each file of the tree belongs now: by its path and age, by what is pinned here, by what is asked for here. */
+export class FileLayouts {
+  private readonly options: FileLayoutsOptions;
+  private readonly heat = new Heat();
+
+  constructor(options: FileLayoutsOptions) {
+    this.options = options;
+  }
+
+  /** A file without a name, '', belongs where files without any rule do. */
+  of(inode: InodeId): Layout {
+    const { tree, clock, outlook } = this.options;
+    const { layouts } = outlook;
+    const pinned = this.isPinned(inode);
+    if ((layouts.uniform && !pinned) || inode === '') return layouts.common;
+    const node = tree.node(inode);
+    if (node === undefined) return layouts.common;
+    const ageMs = Number((clock.wallNs() - node.mtime) / 1_000_000n);
+    const hot = this.heat.isHot(inode, clock.monotonicMs());
+    return layouts.of({ path: tree.pathOf(inode), ageMs, pinned, hot });
+  }
+
+  /** A file was opened here to be read. @returns the file when it is to gain a copy here by that, as its rule says */
+  opened(inode: InodeId): FileContent | undefined {
+    const { tree, clock, outlook } = this.options;
+    if (outlook.policies.uniform || !this.heat.opened(inode, clock.monotonicMs())) return undefined;
+    const file = fileOf(tree.node(inode));
+    return file !== undefined && this.of(inode).here ? file : undefined;
+  }
+
+  /** False for a file of which nothing is to stay in this pod's cache. */
+  caches(inode: InodeId): boolean {
+    const { tree, outlook } = this.options;
+    return outlook.cachesAll || outlook.policies.of(tree.pathOf(inode)).cache;
+  }
+
+  /** True when a file, or a folder above it, is pinned: all of it is to be here. */
+  isPinned(inode: InodeId): boolean {
+    return this.options.pins.pinnedAt(inode) !== undefined;
+  }
+}

@@ -1,0 +1,111 @@
+import { type Clock, type Log, messageOf, type PodId } from '../base/index.js';
+import type { ContentId } from '../content/index.js';
+import type { Membership } from '../membership/index.js';
+import { sameHeads, type Tree } from '../tree/index.js';
+import { Doubts } from './doubts.js';
+import type { Outlook } from './outlook.js';
+import type { Peers } from './peers.js';
+import { candidatesOf } from './rendezvous.js';
+
+/** A pod's word about a version counts for new files once nothing has changed for so long. */
+const CALM_MS = 250;
+
+export interface TestimonyOptions {
+  tree: Pick<Tree, 'heads' | 'commit' | 'counts'>;
+  membership: Pick<Membership, 'self' | 'members'>;
+  peers: Pick<Peers, 'linked' | 'settledAt'>;
+  outlook: Pick<Outlook, 'layouts' | 'config'>;
+  clock: Clock;
+  log: Log;
+}
+
+/** What other pods have said that they hold, and what may be concluded from it. */
+export class Testimony {
+  private readonly options: TestimonyOptions;
+  private readonly doubts = new Doubts();
+  /** Pods whose word is being weighed. */
+  private readonly weighed = new Set<PodId>();
+  private readonly stopping = new AbortController();
+
+  constructor(options: TestimonyOptions) {
+    this.options = options;
+  }
+
+  /** Rises with each new doubt. */
+  get stamp(): number {
+    return this.doubts.stamp;
+  }
+
+  /** These contents are new: nobody has said yet that it has them. */
+  raise(contents: Iterable<ContentId>): void {
+    this.doubts.raise(contents);
+  }
+
+  /** What belongs where is no longer the same. */
+  reset(): void {
+    this.doubts.reset();
+  }
+
+  /** A pod has all that was in doubt. */
+  settle(pod: PodId): void {
+    this.doubts.settle(pod);
+  }
+
+  /** Files that may have fewer copies than they should, counting a pod only by its own word. */
+  doubted(): number {
+    return this.doubts.count(this.options.outlook.layouts, this.options.tree.counts().files);
+  }
+
+  /** A pod told what it holds, or the tree has come to what it told before. */
+  heard(pod: PodId): void {
+    if (this.weighed.has(pod) || this.stopping.signal.aborted) return;
+    if (this.doubts.isSettled(pod) || !this.saysAll(pod)) return;
+    this.weighed.add(pod);
+    this.weigh(pod)
+      .then(() => this.weighed.delete(pod))
+      // It may have said more, or the tree moved on, just as its word was put aside.
+      .then(() => this.heard(pod))
+      .catch((error) => {
+        this.weighed.delete(pod);
+        if (this.stopping.signal.aborted) return;
+        this.options.log.warn('what a pod holds could not be taken in', { pod, reason: messageOf(error) });
+      });
+  }
+
+  /** True while all other pods that may hold anything hold their share, and place everything as this one does. */
+  othersAgree(): boolean {
+    const { membership, peers, outlook } = this.options;
+    const declared = candidatesOf(membership.members(), outlook.config);
+    // A pod that is lost may come back and count on what is here.
+    if (declared.length !== outlook.layouts.candidates.length) return false;
+    const linked = new Set(peers.linked());
+    const others = declared.filter((pod) => pod.id !== membership.self);
+    return others.every((pod) => linked.has(pod.id) && this.saysAll(pod.id));
+  }
+
+  close(): void {
+    this.stopping.abort();
+  }
+
+  /** Nothing is in doubt about a pod that holds its share of these heads, once they are all there is. */
+  private async weigh(pod: PodId): Promise<void> {
+    const { tree, clock } = this.options;
+    while (this.saysAll(pod)) {
+      const { stamp } = this.doubts;
+      await clock.sleep(CALM_MS, this.stopping.signal);
+      if (this.doubts.stamp !== stamp || tree.counts().pendingOperations > 0) continue;
+      await tree.commit();
+      if (this.doubts.stamp !== stamp || !this.saysAll(pod)) continue;
+      this.doubts.settle(pod);
+      return;
+    }
+  }
+
+  /** True when a pod says that it holds its share of just what the tree has now. */
+  private saysAll(pod: PodId): boolean {
+    const { peers, tree, outlook } = this.options;
+    const [layout, ...heads] = peers.settledAt(pod) ?? [];
+    if (layout !== outlook.layouts.fingerprint || heads.length === 0) return false;
+    return sameHeads(heads, tree.heads());
+  }
+}
