@@ -24,7 +24,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   cli: ['config'],
 };
 /** The control socket's types and client, and where a pod's files lie: all that `cli/` may see of the daemon. */
-const CLI_MAY_IMPORT_FILES = ['daemon/control.ts', 'daemon/home.ts', 'daemon/order.ts'];
+const CLI_MAY_IMPORT_FILES = ['daemon/client.ts', 'daemon/control.ts', 'daemon/home.ts', 'daemon/order.ts'];
 
 /** Third-party package → its one home. */
 const HOME: Record<string, string> = {

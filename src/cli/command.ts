@@ -1,6 +1,7 @@
 import { Command, Flags } from '@oclif/core';
 import { exitCodeOf, plainError, WormholeError } from '../base/index.js';
-import { type ControlCalls, type ControlName, callDaemon } from '../daemon/control.js';
+import { callDaemon } from '../daemon/client.js';
+import type { ControlCalls, ControlName } from '../daemon/control.js';
 import { wormholeHome } from '../daemon/home.js';
 import { choosePod, type Pod } from './pods.js';
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WormholeError } from '../base/index.js';
-import { callDaemon, NOT_RUNNING } from '../daemon/control.js';
+import { callDaemon, NOT_RUNNING } from '../daemon/client.js';
 import type { PodPaths } from '../daemon/home.js';
 
 /** A daemon answers at once; one that does not is stopped, or stuck. */

@@ -1,7 +1,8 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type Log, plainError, WormholeError } from '../base/index.js';
-import { type ControlCalls, type ControlLine, type ControlName, shortSocketPath } from './control.js';
+import { shortSocketPath } from './client.js';
+import type { ControlCalls, ControlLine, ControlName } from './control.js';
 
 export type ControlHandlers = {
   [Name in ControlName]: (

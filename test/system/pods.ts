@@ -3,13 +3,8 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  type ControlCalls,
-  type ControlName,
-  callDaemon,
-  type Inspection,
-  type Status,
-} from '../../src/daemon/control.js';
+import { callDaemon } from '../../src/daemon/client.js';
+import type { ControlCalls, ControlName, Inspection, Status } from '../../src/daemon/control.js';
 import { listPods } from '../../src/daemon/home.js';
 import type { DaemonReady } from '../../src/daemon/order.js';
 import type { Host } from './namespaces.js';

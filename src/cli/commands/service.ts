@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Flags } from '@oclif/core';
 import { WormholeError } from '../../base/index.js';
-import { NOT_RUNNING } from '../../daemon/control.js';
+import { NOT_RUNNING } from '../../daemon/client.js';
 import { wormholeHome } from '../../daemon/home.js';
 import { WormholeCommand } from '../command.js';
 import type { Pod } from '../pods.js';

@@ -1,6 +1,7 @@
 import { WormholeError } from '../../base/index.js';
 import { formatSize } from '../../config/index.js';
-import { NOT_RUNNING, type Status } from '../../daemon/control.js';
+import { NOT_RUNNING } from '../../daemon/client.js';
+import type { Status } from '../../daemon/control.js';
 import { listPods, wormholeHome } from '../../daemon/home.js';
 import { WormholeCommand } from '../command.js';
 import { colour, formatSeconds, formatTable } from '../output.js';

@@ -3,7 +3,8 @@ import { readFileSync, statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { LIMITS, messageOf, WormholeError } from '../../base/index.js';
 import { formatSize } from '../../config/index.js';
-import { callDaemon, NOT_RUNNING, type PodDetails } from '../../daemon/control.js';
+import { callDaemon, NOT_RUNNING } from '../../daemon/client.js';
+import type { PodDetails } from '../../daemon/control.js';
 import type { Pod } from '../pods.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 
