@@ -155,7 +155,8 @@ export interface ContentStore {
   chunksOf(content: ContentId, size?: number): Promise<ChunkRef[]>;
   /** The verified bytes of a chunk that is here, for a peer; undefined when it is not here. */
   get(id: ChunkId): Promise<Uint8Array | undefined>;
-  /** As `get`, in the form in which it is stored: packed perhaps, which `put` and readers of a ChunkSource take. */
+  /** A chunk that is here, for a peer, in the form in which it is stored: packed perhaps, which `put` and readers of a
+   *  ChunkSource take. They compare it with its name; here that is not done. */
   stored(id: ChunkId): Promise<Uint8Array | undefined>;
   /** Verifies and stores; the bytes may be packed, and must not be changed afterwards. `keep` chunks are never evicted. @throws WormholeError `corrupt` when the hash differs */
   put(id: ChunkId, bytes: Uint8Array, options: { keep: boolean }): Promise<void>;

@@ -28,7 +28,7 @@ import {
 import { type Request, Session, type SessionOptions } from './session.js';
 
 /** Bytes of one WRITE or READ. */
-const WRITE_BYTES_MAX = 1024 * 1024;
+export const WRITE_BYTES_MAX = 1024 * 1024;
 const WRITE_PAGES_MAX = 256;
 const BACKGROUND_REQUESTS_MAX = 64;
 const BACKGROUND_REQUESTS_CONGESTED = 48;

@@ -8,6 +8,7 @@ import { mountsAt, placeOfDevice } from './mount-table.js';
 import { type Mounter, systemMounter } from './mounter.js';
 import type { InodeId } from './nodes.js';
 import type { Timeouts } from './protocol/replies.js';
+import { widenReadAhead } from './read-ahead.js';
 import { usersOf } from './users.js';
 import { startWatchdog, type Watchdog } from './watchdog.js';
 import type { Watching } from './watching/watching.js';
@@ -138,6 +139,7 @@ class Mounted implements Mount {
     if (mount === undefined)
       throw new WormholeError('mount-point', `${this.mountPoint} was unmounted at once`);
     this.number = mount.device;
+    await widenReadAhead(mount.device, this.log);
     this.watchdog = startWatchdog(this.mountPoint, mount.device, this.log);
     if (this.way === 'read') process.once('exit', this.onExit);
     this.invalidator.attach(this.driver.session.nodes, this.device);

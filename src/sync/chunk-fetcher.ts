@@ -23,7 +23,7 @@ export interface ChunkFetcherOptions {
 
 /**
  * Chunks from whichever linked pod has them. The store checks the bytes; when it asks for the same chunk again
- * soon, whoever delivered it is asked last.
+ * soon, whoever delivered it is told that they are doubted, and asked last.
  */
 export class ChunkFetcher implements ChunkSource {
   /** Pods that should hold a chunk, the likeliest first; a hint that `placement/` sets. */
@@ -77,6 +77,7 @@ export class ChunkFetcher implements ChunkSource {
         },
       });
       this.searches.add(search);
+      this.doubt(id);
       signal?.addEventListener('abort', abort, { once: true });
       hurry?.addEventListener('abort', hasten, { once: true });
       search.next();
@@ -179,10 +180,27 @@ export class ChunkFetcher implements ChunkSource {
     if (this.deliveries.size > DELIVERIES_MAX && oldest !== undefined) this.deliveries.delete(oldest);
   }
 
-  private choose(id: ChunkId, without: ReadonlySet<PodId>): ChunkLane | undefined {
+  /** Who delivered a chunk so lately that its being fetched again says that it was refused. */
+  private suspect(id: ChunkId): PodId | undefined {
     const delivery = this.deliveries.get(id);
     const recent = delivery !== undefined && this.options.clock.monotonicMs() - delivery.atMs < SUSPECT_MS;
-    const suspect = recent ? delivery.peer : undefined;
+    return recent ? delivery.peer : undefined;
+  }
+
+  /** Before it is asked for again, so that the answer is what the check has left of it. */
+  private doubt(id: ChunkId): void {
+    const peer = this.suspect(id);
+    const link = peer === undefined ? undefined : this.lanes.get(peer)?.link;
+    link?.request(MESSAGES.doubt, packHashes([id]), { priority: 'bulk' }).catch((error) => {
+      this.options.log.debug('a pod did not look at a chunk that it sent', {
+        peer,
+        reason: messageOf(error),
+      });
+    });
+  }
+
+  private choose(id: ChunkId, without: ReadonlySet<PodId>): ChunkLane | undefined {
+    const suspect = this.suspect(id);
     const preferred = this.prefer(id);
     let best: { lane: ChunkLane; cost: number } | undefined;
     for (const lane of this.lanes.values()) {

@@ -1,9 +1,9 @@
 import type { Clock, Log, PodId } from '../base/index.js';
-import type { ChunkId, ContentStore } from '../content/index.js';
+import type { ChunkId } from '../content/index.js';
 import type { Links } from '../net/index.js';
 import type { Heads, Tree } from '../tree/index.js';
 import type { ChunkFetcher } from './chunk-fetcher.js';
-import { serveChunks } from './chunk-server.js';
+import { type ServedContent, serveChunks } from './chunk-server.js';
 import { Settled } from './settled.js';
 import { TreeSync } from './tree-sync.js';
 import { type SharedResult, waitUntilShared } from './wait.js';
@@ -11,7 +11,7 @@ import { type SharedResult, waitUntilShared } from './wait.js';
 export interface SyncOptions {
   links: Links;
   tree: Tree;
-  content: Pick<ContentStore, 'has' | 'stored' | 'flush'>;
+  content: ServedContent;
   /** Made before the content store, which it is the source of. */
   chunks: ChunkFetcher;
   self: PodId;

@@ -22,6 +22,8 @@ export const MESSAGES = {
   awaitSettled: 'settled.await',
   /** Request for the bytes of chunks. Body: ids; answer: {@link ChunkAnswer}. */
   chunks: 'chunk.get',
+  /** Request: what was got of these chunks was not right; answered, with null, when they were read and compared. */
+  doubt: 'chunk.doubt',
   /** Request: which of these chunks are there, durably. Body: ids; answer: a bitmap. */
   have: 'chunk.have',
   /** Request: which of these chunks the pod keeps, and will go on keeping for a while since it was asked. As above. */

@@ -19,6 +19,12 @@ function holder(name: string, chunks: Map<string, Uint8Array>) {
       gets++;
       return chunks.get(id);
     },
+    verify: async (id: string) => {
+      const bytes = chunks.get(id);
+      if (bytes === undefined || sha256(bytes) === id) return bytes?.length;
+      chunks.delete(id);
+      return 'damaged' as const;
+    },
     flush: async () => {},
   };
   serveChunks({ links, content, isMember: () => true, keeps: () => [], log: silentLog });
@@ -156,6 +162,18 @@ test('whoever delivered a chunk that is asked for again is asked last', async ()
   to.source.close();
 });
 
+test('a pod that sent a rotten chunk is told so, looks, and sets it aside', async () => {
+  const [id = ''] = chunksOf(1, 100).keys();
+  const rotten = holder('rotten', new Map([[id, Buffer.from('bits that turned')]]));
+  const to = fetcher();
+  connect(rotten.links, to.links);
+  // What is sent is not compared with its name; who gets it does that, and asks again.
+  assert.notEqual(sha256(await to.source.fetch(id, { urgent: true })), id);
+  await assert.rejects(to.source.fetch(id, { urgent: true, patienceMs: 0 }), { code: 'unreachable' });
+  assert.equal(rotten.chunks.size, 0);
+  to.source.close();
+});
+
 test('a chunk that nobody has is waited for, and found when somebody comes', async () => {
   const chunks = chunksOf(1, 100);
   const id = [...chunks.keys()][0] as string;
@@ -233,7 +251,12 @@ test('hostile questions are refused, and strangers are not answered', async () =
   }
   assert.deepEqual(await link.request('chunk.get', Buffer.alloc(0)), { chunks: [] });
   const closed = new MemoryLinks(podOf('closed'));
-  const content = { has: () => true, stored: async () => Buffer.from('secret'), flush: async () => {} };
+  const content = {
+    has: () => true,
+    stored: async () => Buffer.from('secret'),
+    verify: async () => 6,
+    flush: async () => {},
+  };
   serveChunks({ links: closed, content, isMember: () => false, keeps: () => [], log: silentLog });
   const stranger = new MemoryLinks(podOf('stranger'));
   connect(closed, stranger);
@@ -285,6 +308,7 @@ test('a chunk that a peer cannot read is one it does not have', async () => {
     stored: async () => {
       throw new Error('the disk is bad');
     },
+    verify: async () => undefined,
     flush: async () => {},
   };
   serveChunks({ links: from, content, isMember: () => true, keeps: () => [], log: silentLog });

@@ -48,11 +48,9 @@ export class VerifiedChunks implements Chunks {
     });
   }
 
+  /** Not compared with its name: it goes to another pod, which has such a gate of its own. */
   stored(id: ChunkId): Answer<Uint8Array | undefined> {
-    return then(this.chunks.stored(id), (stored) => {
-      if (stored === undefined) return undefined;
-      return then(this.verify(id, stored), (verified) => (verified ? stored : this.quarantine(id)));
-    });
+    return this.chunks.stored(id);
   }
 
   getNow(id: ChunkId): Uint8Array | undefined {
