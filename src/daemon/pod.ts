@@ -1,15 +1,6 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { networkInterfaces } from 'node:os';
-import {
-  LIMITS,
-  type Log,
-  messageOf,
-  Pace,
-  systemClock,
-  systemRandom,
-  WormholeError,
-} from '../base/index.js';
+import { type Log, messageOf, Pace, systemClock, systemRandom, WormholeError } from '../base/index.js';
 import {
   defaultNetworkConfig,
   effectivePodSettings,
@@ -35,12 +26,13 @@ import { Placement } from '../placement/index.js';
 import { openDatabase, openStore } from '../store/index.js';
 import { ChunkFetcher, Sync } from '../sync/index.js';
 import { openTree, ROOT, type Tree } from '../tree/index.js';
+import { listenAddress, ownAddresses } from './addresses.js';
 import { admitted } from './admission.js';
+import { startBackground } from './background.js';
 import { controlHandlers, stateOf } from './calls.js';
 import { serveControl } from './control-server.js';
 import { type PodPaths, type PodRecord, readPodRecord } from './home.js';
 import { makeNotes } from './notes.js';
-import { notify } from './notify.js';
 import type { DaemonReady } from './order.js';
 import { scrubInBackground } from './scrubbing.js';
 
@@ -282,9 +274,7 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
   const server = await serveControl(paths.socket, controlHandlers(pod), log.part('control'));
   undo.push(() => closeServer(server, paths.socket));
   mount.closed.then((ended) => exit(`the mount is gone (${JSON.stringify(ended)})`));
-  tellPresence(pod, undo);
-  forgetHistory(pod, undo);
-  undo.push(watchPosture(pod));
+  undo.push(startBackground(pod));
   undo.push(scrubInBackground({ placement, content, database, clock, log: log.part('scrub') }));
   return pod;
 }
@@ -325,33 +315,6 @@ function declaredConfig(membership: Membership, log: Log): NetworkConfig {
   }
 }
 
-function listenAddress(record: PodRecord, settings: PodConfig): { host: string; port: number } {
-  const { listen } = settings;
-  if (listen === undefined) return { host: record.listen, port: record.port };
-  const at = listen.lastIndexOf(':');
-  const hasPort = at > 0 && /^\d+$/.test(listen.slice(at + 1));
-  return hasPort
-    ? { host: listen.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(listen.slice(at + 1)) }
-    : { host: listen, port: record.port };
-}
-
-/** Where the other members can reach this pod; they try these when multicast tells them nothing. */
-function ownAddresses(host: string, port: number): string[] {
-  const anywhere = host === '::' || host === '0.0.0.0';
-  const hosts = anywhere
-    ? Object.values(networkInterfaces())
-        .flatMap((addresses) => addresses ?? [])
-        .filter(
-          ({ internal, address, family }) =>
-            !internal && !address.startsWith('fe80:') && (host === '::' || family === 'IPv4'),
-        )
-        .map(({ address }) => address)
-    : [host];
-  return hosts
-    .slice(0, LIMITS.announcedAddressesMax)
-    .map((each) => (each.includes(':') ? `[${each}]:${port}` : `${each}:${port}`));
-}
-
 /** A mount that is in use goes out of sight at once and ends with its last user, or with this process. */
 async function unmount(mount: Mount, log: Log): Promise<void> {
   try {
@@ -366,48 +329,4 @@ async function closeServer(server: Server, socket: string): Promise<void> {
   server.close();
   server.closeIdleConnections();
   rmSync(socket, { force: true });
-}
-
-const PRESENCE_INTERVAL_MS = 10_000;
-
-/** Tells the linked pods now and then how this one is. */
-function tellPresence(pod: Pod, undo: Undo[]): void {
-  const tell = () => {
-    const { missing, isFull } = pod.placement;
-    const free = pod.content.usage().freeBytes;
-    pod.membership.tell({ free, state: pod.engine.state, missing, full: isFull });
-  };
-  tell();
-  const timer = setInterval(tell, PRESENCE_INTERVAL_MS);
-  timer.unref();
-  undo.push(() => clearInterval(timer));
-}
-
-const FORGET_FIRST_MS = 5 * 60 * 1000;
-const FORGET_INTERVAL_MS = 60 * 60 * 1000;
-
-/** Lists what was overwritten and deleted for as long as the network's history reaches. */
-function forgetHistory(pod: Pod, undo: Undo[]): void {
-  const { tree, log } = pod;
-  const forget = () => {
-    tree
-      .forgetHistory(pod.placement.historyMs)
-      .catch((error) => log.warn('old history is forgotten later', { reason: messageOf(error) }));
-  };
-  // A pod that never runs for an hour forgets too.
-  const timers = [setTimeout(forget, FORGET_FIRST_MS), setInterval(forget, FORGET_INTERVAL_MS)];
-  for (const timer of timers) timer.unref();
-  undo.push(() => {
-    for (const timer of timers) clearTimeout(timer);
-  });
-}
-
-/** Says in the log, and to whom the declaration names, that the network is in another posture. */
-function watchPosture(pod: Pod): Undo {
-  const log = pod.log.part('posture');
-  return pod.placement.events.on('posture', ({ posture, before, reason = 'nothing is lost' }) => {
-    log.warn('the posture changed', { posture, before, reason });
-    const { network, pod: name } = pod.record;
-    notify(pod.config.crisis.notify, { network, pod: name, posture, before, reason }, log);
-  });
 }

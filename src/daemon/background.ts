@@ -1,0 +1,57 @@
+import { messageOf } from '../base/index.js';
+import { notify } from './notify.js';
+import type { Pod } from './pod.js';
+
+type Stop = () => void;
+
+/** What a pod does by itself as long as it runs, beside what its parts do. */
+export function startBackground(pod: Pod): Stop {
+  const stops = [tellPresence(pod), forgetHistory(pod), watchPosture(pod)];
+  return () => {
+    for (const stop of stops) stop();
+  };
+}
+
+const PRESENCE_INTERVAL_MS = 10_000;
+
+/** Tells the linked pods now and then how this one is. */
+function tellPresence(pod: Pod): Stop {
+  const tell = () => {
+    const { missing, isFull } = pod.placement;
+    const free = pod.content.usage().freeBytes;
+    pod.membership.tell({ free, state: pod.engine.state, missing, full: isFull });
+  };
+  tell();
+  const timer = setInterval(tell, PRESENCE_INTERVAL_MS);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+const FORGET_FIRST_MS = 5 * 60 * 1000;
+const FORGET_INTERVAL_MS = 60 * 60 * 1000;
+
+/** Lists what was overwritten and deleted for as long as the network's history reaches. */
+function forgetHistory(pod: Pod): Stop {
+  const { tree, log } = pod;
+  const forget = () => {
+    tree
+      .forgetHistory(pod.placement.historyMs)
+      .catch((error) => log.warn('old history is forgotten later', { reason: messageOf(error) }));
+  };
+  // A pod that never runs for an hour forgets too.
+  const timers = [setTimeout(forget, FORGET_FIRST_MS), setInterval(forget, FORGET_INTERVAL_MS)];
+  for (const timer of timers) timer.unref();
+  return () => {
+    for (const timer of timers) clearTimeout(timer);
+  };
+}
+
+/** Says in the log, and to whom the declaration names, that the network is in another posture. */
+function watchPosture(pod: Pod): Stop {
+  const log = pod.log.part('posture');
+  return pod.placement.events.on('posture', ({ posture, before, reason = 'nothing is lost' }) => {
+    log.warn('the posture changed', { posture, before, reason });
+    const { network, pod: name } = pod.record;
+    notify(pod.config.crisis.notify, { network, pod: name, posture, before, reason }, log);
+  });
+}
