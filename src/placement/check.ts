@@ -27,7 +27,10 @@ export interface Checked {
 
 export interface CheckOptions {
   tree: Pick<Tree, 'contents'>;
-  content: Pick<ContentStore, 'chunksOf' | 'has' | 'collect' | 'chunkIds' | 'verify' | 'put' | 'isKept'>;
+  content: Pick<
+    ContentStore,
+    'chunksOf' | 'has' | 'collect' | 'chunkIds' | 'verify' | 'put' | 'flush' | 'isKept'
+  >;
   peers: Pick<Peers, 'linked' | 'whoHas' | 'fetchNow'>;
   naming: Naming;
   /** True when a chunk should be here. */
@@ -106,6 +109,8 @@ async function readAll(options: CheckOptions): Promise<{ found: Checked['damaged
     shownBytes = bytes;
     progress(`${Math.floor(bytes / 1_000_000)} MB read`);
   }
+  // What is said to be mended stays so after a power cut.
+  if (found.some(({ mended: isMended }) => isMended)) await content.flush();
   return { found, bytes };
 }
 

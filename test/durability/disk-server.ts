@@ -13,6 +13,8 @@ import { PowerCut } from './power-cut-image.js';
 export type DiskCommand =
   /** Where the record stands now: everything that reached the disk so far comes before. */
   | { do: 'position' }
+  /** The first position from this one on just before which something was written, not flushed. */
+  | { do: 'written'; position: number }
   /** Writes the disk as a power cut at `position` leaves it. */
   | { do: 'image'; position: number; seed: number; path: string }
   | { do: 'unmount' };
@@ -20,11 +22,15 @@ export type DiskCommand =
 export type DiskReply =
   | { at: 'ready' }
   | { at: 'position'; position: number }
+  | { at: 'image'; lost: number }
   | { at: 'done' }
   | { at: 'failed'; message: string };
 
 /** A write, or (undefined) a flush. */
 export type DiskEvent = { offset: number; data: Uint8Array } | undefined;
+
+/** As many as one writev(2) takes. */
+const RUN_SECTORS_MAX = 1_000;
 
 const [mountPoint = '', bytes = ''] = process.argv.slice(2);
 const events: DiskEvent[] = [];
@@ -46,16 +52,27 @@ function say(reply: DiskReply): void {
 
 const cut = new PowerCut(Number(bytes), events);
 
-async function writeImage(command: Extract<DiskCommand, { do: 'image' }>): Promise<void> {
+/** @returns how many writes were lost */
+async function writeImage(command: Extract<DiskCommand, { do: 'image' }>): Promise<number> {
+  const { sectors, lost } = cut.at(command.position, command.seed);
   const file = await open(command.path, 'w');
   try {
     await file.truncate(cut.bytes);
-    for (const { offset, data } of cut.at(command.position, command.seed)) {
-      await file.write(data, 0, data.length, offset);
+    for (let at = 0; at < sectors.length; ) {
+      const start = sectors[at]?.offset ?? 0;
+      const run: Uint8Array[] = [];
+      let end = start;
+      for (; sectors[at]?.offset === end && run.length < RUN_SECTORS_MAX; at++) {
+        const { data } = sectors[at] as { data: Uint8Array };
+        run.push(data);
+        end += data.length;
+      }
+      await file.writev(run, start);
     }
   } finally {
     await file.close();
   }
+  return lost;
 }
 
 try {
@@ -78,8 +95,12 @@ try {
   });
   const obey = async (command: DiskCommand): Promise<DiskReply> => {
     if (command.do === 'position') return { at: 'position', position: events.length };
-    if (command.do === 'image') await writeImage(command);
-    else await mount.unmount();
+    if (command.do === 'written') {
+      const index = events.findIndex((event, at) => at + 1 >= command.position && event !== undefined);
+      return { at: 'position', position: index < 0 ? events.length : index + 1 };
+    }
+    if (command.do === 'image') return { at: 'image', lost: await writeImage(command) };
+    await mount.unmount();
     return { at: 'done' };
   };
   process.on('message', (command: DiskCommand) => {

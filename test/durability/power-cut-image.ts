@@ -20,25 +20,28 @@ export class PowerCut {
   /**
    * All that was flushed before `position`, and of what was written after the last flush any part, as `seed` says:
    * a disk writes from its cache in any order. Seed 0 keeps all of it.
-   * @returns the sectors that are not zeros, by offset
+   * @returns the sectors that are not zeros, by offset, and how many writes to sectors were lost
    */
-  at(position: number, seed: number): { offset: number; data: Uint8Array }[] {
+  at(position: number, seed: number): { sectors: { offset: number; data: Uint8Array }[]; lost: number } {
     const flushed = this.events.lastIndexOf(undefined, position - 1) + 1;
     this.apply(flushed);
     const cached = new Map<number, Uint8Array>();
     const random = seededRandom(seed);
+    let lost = 0;
     for (let index = flushed; index < position; index++) {
       this.write(
         this.events[index],
         (sector, data) => {
           if (seed === 0 || random() < 0.5) cached.set(sector, data);
+          else lost++;
         },
         (sector) => cached.get(sector) ?? this.sectors.get(sector),
       );
     }
-    return [...new Map([...this.sectors, ...cached])]
+    const sectors = [...new Map([...this.sectors, ...cached])]
       .sort(([left], [right]) => left - right)
       .map(([sector, data]) => ({ offset: sector * SECTOR_BYTES, data }));
+    return { sectors, lost };
   }
 
   private apply(until: number): void {

@@ -46,13 +46,18 @@ export class RecordedDisk {
 
   /** All that reached the disk so far lies before it. */
   async position(): Promise<number> {
-    const reply = await this.ask({ do: 'position' });
-    return reply.at === 'position' ? reply.position : Number.NaN;
+    return positionOf(await this.ask({ do: 'position' }));
   }
 
-  /** Makes the disk as a power cut at `position` leaves it, in a file. */
-  async image(position: number, seed: number, path: string): Promise<void> {
-    await this.ask({ do: 'image', position, seed, path });
+  /** The first position from this one on at which something written may not have been flushed. */
+  async written(position: number): Promise<number> {
+    return positionOf(await this.ask({ do: 'written', position }));
+  }
+
+  /** Makes the disk as a power cut at `position` leaves it, in a file. @returns how many writes were lost */
+  async image(position: number, seed: number, path: string): Promise<number> {
+    const reply = await this.ask({ do: 'image', position, seed, path });
+    return reply.at === 'image' ? reply.lost : Number.NaN;
   }
 
   /** Takes the file system out of sight; images can still be made. */
@@ -86,4 +91,8 @@ export class RecordedDisk {
     if (reply.at === 'failed') throw new Error(reply.message);
     return reply;
   }
+}
+
+function positionOf(reply: DiskReply): number {
+  return reply.at === 'position' ? reply.position : Number.NaN;
 }

@@ -11,12 +11,16 @@ interface Step {
   during: (seen: Content) => boolean;
 }
 
-export interface Change {
+/** What becomes of one path. */
+export interface Fate {
   path: string;
   after: Content;
   during?: (seen: Content) => boolean;
+}
+
+export interface Deed {
   /** Does it. What is promised counts from when it returns, or that much later. Milliseconds. */
-  act: () => Promise<void>;
+  act: () => Promise<unknown>;
   durableAfterMs?: number;
 }
 
@@ -38,14 +42,22 @@ export class Witness {
     this.position = position;
   }
 
-  async change({ path, after, during = atomic, act, durableAfterMs = 0 }: Change): Promise<void> {
-    const steps = this.steps.get(path) ?? [];
-    this.steps.set(path, steps);
-    const step: Step = { started: await this.position(), durable: Number.POSITIVE_INFINITY, after, during };
-    steps.push(step);
+  change({ act, durableAfterMs, ...fate }: Fate & Deed): Promise<void> {
+    return this.changeAll([fate], { act, ...(durableAfterMs === undefined ? {} : { durableAfterMs }) });
+  }
+
+  /** One deed, many paths. */
+  async changeAll(fates: readonly Fate[], { act, durableAfterMs = 0 }: Deed): Promise<void> {
+    const started = await this.position();
+    const steps = fates.map(({ path, after, during = atomic }) => {
+      const step: Step = { started, durable: Number.POSITIVE_INFINITY, after, during };
+      this.steps.set(path, [...(this.steps.get(path) ?? []), step]);
+      return step;
+    });
     await act();
     const settle = async () => {
-      step.durable = await this.position();
+      const durable = await this.position();
+      for (const step of steps) step.durable = durable;
     };
     if (durableAfterMs === 0) await settle();
     else {
@@ -62,6 +74,12 @@ export class Witness {
     return [...this.steps.keys()];
   }
 
+  /** From where on at least one promise holds. */
+  get firstPromise(): number {
+    const all = [...this.steps.values()].flat();
+    return Math.min(...all.map(({ durable }) => durable));
+  }
+
   /** How many promises hold at a position. */
   promisedAt(position: number): number {
     let count = 0;
@@ -69,18 +87,26 @@ export class Witness {
     return count;
   }
 
-  /** Why what is seen of a path after a power cut at `position` breaks a promise; undefined when it does not. */
-  complaint(path: string, position: number, seen: Content): string | undefined {
+  /** Whether something is promised of a path at a position, and nothing is under way that may take its place. */
+  isSettled(path: string, position: number): boolean {
+    const steps = this.steps.get(path) ?? [];
+    return (
+      steps.length > 0 && steps.every(({ started, durable }) => durable <= position || started > position)
+    );
+  }
+
+  /** Why what is seen of a path after a power cut at `position` breaks a promise; nothing when it does not. */
+  complaint(path: string, position: number, seen: Content): string[] {
     const steps = this.steps.get(path) ?? [];
     const kept = steps.findLastIndex((step) => step.durable <= position);
     const under = steps.slice(kept + 1).filter((step) => step.started <= position);
     const before = steps[kept]?.after;
-    if (same(before, seen)) return undefined;
-    if (under.some((step) => same(step.after, seen) || step.during(seen))) return undefined;
-    return (
-      `${path} after a power cut at ${position}: ${describe(seen)}, not change ${kept} of it ` +
-      `(${describe(before)}), nor one of the ${under.length} that were under way`
-    );
+    if (same(before, seen)) return [];
+    if (under.some((step) => same(step.after, seen) || step.during(seen))) return [];
+    return [
+      `${path}: ${describe(seen)}, not change ${kept} of it ` +
+        `(${describe(before)}), nor one of the ${under.length} that were under way`,
+    ];
   }
 }
 

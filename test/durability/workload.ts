@@ -178,13 +178,15 @@ class Player {
         await rename(this.path(from), this.path(to));
         await this.syncFolder();
       };
-      // One deed, two paths: it begins before and ends after both.
-      await this.witness.change({
-        path: join(from, 'inner'),
-        after: undefined,
-        during: (seen) => seen?.equals(content) === true,
-        act: () => this.witness.change({ path: join(to, 'inner'), after: content, act }),
-      });
+      const moved = [
+        {
+          path: join(from, 'inner'),
+          after: undefined,
+          during: (seen: Content) => seen?.equals(content) === true,
+        },
+        { path: join(to, 'inner'), after: content },
+      ];
+      await this.witness.changeAll(moved, { act });
     }
   }
 

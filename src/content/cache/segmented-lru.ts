@@ -26,9 +26,8 @@ export class SegmentedLru {
     this.options = options;
     const segment = () =>
       new LRUCache<ChunkId, number>({
-        // Both are kept below these from here, together.
+        // Both are kept below theirs from here, together. A `max` would set aside arrays for all of it at each start.
         maxSize: 2 * options.bytesMax,
-        max: options.countMax + 1,
         maxEntrySize: options.bytesMax,
         sizeCalculation: (length) => Math.max(1, length),
       });

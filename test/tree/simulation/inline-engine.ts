@@ -1,5 +1,5 @@
 import { type Clock, Emitter, type PodId, type Random, WormholeError } from '../../../src/base/index.js';
-import { type Database, openDatabase, systemLogDisk } from '../../../src/store/index.js';
+import { type Database, type LogDisk, openDatabase, systemLogDisk } from '../../../src/store/index.js';
 import { makeActor } from '../../../src/tree/engine/actor.js';
 import type {
   EngineClient,
@@ -17,6 +17,8 @@ export interface InlineParts {
   random: Random;
   /** Operations that go into the document as one group. */
   groupSize(): number;
+  /** For the document's files; by default one that needs no flush, for no power fails. */
+  disk?: LogDisk;
 }
 
 /**
@@ -128,7 +130,7 @@ export class InlineEngine implements EngineClient {
       events: this.events,
       clock,
       log: options.log,
-      disk: NO_FLUSH,
+      disk: this.parts.disk ?? NO_FLUSH,
     }).catch(async (error) => {
       await database.close();
       throw error;
@@ -158,7 +160,7 @@ export class InlineEngine implements EngineClient {
 }
 
 /** The power never fails in here. */
-const NO_FLUSH: typeof systemLogDisk = {
+const NO_FLUSH: LogDisk = {
   ...systemLogDisk,
   sync: () => Promise.resolve(),
   syncFolder: () => Promise.resolve(),

@@ -1,0 +1,41 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { Answer, Question } from './look-inside.js';
+
+const PROGRAM = fileURLToPath(new URL('./look-inside.js', import.meta.url));
+
+/** A process that opens pods and says what is in them; one that dies is the answer, and another takes its place. */
+export class Looker {
+  private child: ChildProcess | undefined;
+
+  /** One question at a time. @throws Error when the process died of it */
+  async ask(question: Question): Promise<Answer> {
+    // Answers carry whole files.
+    this.child ??= fork(PROGRAM, [], { cwd: '/', serialization: 'advanced' });
+    const { child } = this;
+    const over = new AbortController();
+    const { signal } = over;
+    child.send(question);
+    try {
+      return await Promise.race([
+        once(child, 'message', { signal }).then(([answer]) => answer as Answer),
+        once(child, 'exit', { signal }).then(([code, death]) => {
+          this.child = undefined;
+          throw new Error(`whoever opened the pod ended with ${death ?? code}`);
+        }),
+      ]);
+    } finally {
+      over.abort();
+    }
+  }
+
+  async close(): Promise<void> {
+    const { child } = this;
+    this.child = undefined;
+    if (child === undefined) return;
+    const exited = once(child, 'exit');
+    child.disconnect();
+    await exited;
+  }
+}
