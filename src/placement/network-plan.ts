@@ -44,11 +44,12 @@ export class FlowCount {
     after: (id: ChunkId) => readonly PodId[],
   ): void {
     const { make, drop } = this.flow;
-
-    let [made, dropped] = [0, 0];
+    let made = 0;
+    let dropped = 0;
     const pieces = piecesOf(file);
     for (const { id, bytes } of pieces) {
-      const [old, now] = [before(id), after(id)];
+      const old = before(id);
+      const now = after(id);
       for (const pod of now) {
         const at = this.pod(pod);
         at.holds += bytes;
@@ -65,7 +66,8 @@ export class FlowCount {
       }
     }
 
-    if (made + dropped > 0) this.flow.files++;
+    if (made + dropped === 0) return;
+    this.flow.files++;
     make.copies += Math.ceil(made / pieces.length);
     drop.copies += Math.ceil(dropped / pieces.length);
   }
@@ -138,9 +140,8 @@ class Places {
 /** Pieces that stand for a content's chunks; small contents are one chunk, whose id is known. */
 function piecesOf({ content, size }: FileContent): { id: ChunkId; bytes: number }[] {
   const id = content.slice(1);
-  const count = content.startsWith('c')
-    ? 1
-    : Math.min(PIECES_MAX, Math.max(1, Math.ceil(size / PIECE_BYTES)));
+  if (content.startsWith('c')) return [{ id, bytes: size }];
+  const count = Math.min(PIECES_MAX, Math.max(1, Math.ceil(size / PIECE_BYTES)));
   const first = Number.parseInt(id.slice(0, 8), 16);
   return Array.from({ length: count }, (_, i) => {
     const word = ((first + Math.imul(i, 0x9e3779b9)) >>> 0).toString(16).padStart(8, '0');

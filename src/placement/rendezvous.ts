@@ -94,7 +94,10 @@ export function layoutOf(self: PodId, all: readonly Candidate[], policy: Policy,
  */
 export function holders(id: ChunkId, layout: Layout): PodId[] {
   const { chosen, standIns } = seatsOf(id, layout);
-  return [...chosen, ...standIns].map((seat) => seat.id);
+  const pods: PodId[] = [];
+  for (const seat of chosen) pods.push(seat.id);
+  for (const seat of standIns) pods.push(seat.id);
+  return pods;
 }
 
 /** The pods that a chunk falls to, and those that hold it where the full ones among these do not. */
@@ -106,11 +109,14 @@ export function holdersWithStandIns(id: ChunkId, layout: Layout): { full: PodId[
   };
 }
 
+const NOBODY: Seat[] = [];
+
 function seatsOf(id: ChunkId, layout: Layout): { chosen: Seat[]; standIns: Seat[] } {
   const order = inOrder(id, layout.seats);
   const chosen = choose(order, layout);
-  const full = chosen.filter((seat) => seat.full).length;
-  if (full === 0) return { chosen, standIns: [] };
+  let full = 0;
+  for (const seat of chosen) if (seat.full) full++;
+  if (full === 0) return { chosen, standIns: NOBODY };
   return { chosen, standIns: order.filter((seat) => !seat.full && !chosen.includes(seat)).slice(0, full) };
 }
 
@@ -134,16 +140,22 @@ function choose(order: Seat[], { copies, policy }: Layout): Seat[] {
 
 /** By rank, then by score, then by id; few enough for sorting by insertion. */
 function inOrder(id: ChunkId, seats: readonly Seat[]): Seat[] {
-  const [high, low] = [word(id, 0), word(id, 8)];
+  const high = word(id, 0);
+  const low = word(id, 8);
   const order: Seat[] = [];
   const scores: number[] = [];
-  for (const seat of seats) {
+  // By index and in place: this runs for every chunk of a plan over all files.
+  for (let i = 0; i < seats.length; i++) {
+    const seat = seats[i] as Seat;
     const score = -seat.weight / Math.log(uniform(high, low, seat));
-    let at = order.length;
+    let at = i;
     // The seats come in the order of their ids, so equals stay in that order.
-    while (at > 0 && comesBefore(seat, score, order[at - 1] as Seat, scores[at - 1] as number)) at--;
-    order.splice(at, 0, seat);
-    scores.splice(at, 0, score);
+    for (; at > 0 && comesBefore(seat, score, order[at - 1] as Seat, scores[at - 1] as number); at--) {
+      order[at] = order[at - 1] as Seat;
+      scores[at] = scores[at - 1] as number;
+    }
+    order[at] = seat;
+    scores[at] = score;
   }
   return order;
 }
