@@ -38,6 +38,8 @@ export function callDaemon<Name extends ControlName>(
     const call = request(
       {
         socketPath: short.path,
+        // Each call connects anew: a connection that is used again would never say that it is there.
+        agent: false,
         method: 'POST',
         path: `/${name}`,
         ...(signal === undefined ? {} : { signal }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { callDaemon } from '../../src/daemon/client.js';
 import type { ControlCalls, ControlName, Inspection, Status } from '../../src/daemon/control.js';
@@ -195,6 +195,20 @@ function safeList(folder: string): string[] {
   } catch {
     return [];
   }
+}
+
+/** Ends the daemons of these pods, all at once, and resolves when they and their mounts are gone. */
+export async function endAll(pods: Iterable<TestPod>): Promise<void> {
+  const all = [...pods];
+  // One that is dead already cannot be asked, and its watchdog takes the mount away.
+  await Promise.all(all.map((pod) => pod.ask('stop', {}).catch(() => {})));
+  await eventually(() => {
+    const mounts = readFileSync('/proc/self/mountinfo', 'utf8');
+    for (const { name, pid, mount } of all) {
+      assert.ok(!existsSync(`/proc/${pid}`), `${name} still runs`);
+      assert.ok(!mounts.includes(` ${mount} `), `${name} is still mounted`);
+    }
+  }, 30_000);
 }
 
 /** Every path below a folder with its type, size and SHA-256 (or target): equal trees give equal lists. */
