@@ -1,8 +1,8 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, LIMITS, type Log, systemClock } from '../base/index.js';
-import { type Database, openRecordLog, type RecordLog } from '../store/index.js';
+import { type Database, makeFolder, openRecordLog, type RecordLog } from '../store/index.js';
 import { Evictable } from './cache/evictable.js';
 import { chunkMemory } from './cache/memory.js';
 import { Space } from './cache/space.js';
@@ -63,7 +63,7 @@ const CACHE_BYTES_DEFAULT = 20_000_000_000;
 export async function openContentStore(options: ContentStoreOptions): Promise<ContentStore> {
   const { folder, log } = options;
   const staging = join(folder, 'staging');
-  mkdirSync(staging, { recursive: true, mode: 0o700 });
+  makeFolder(staging);
   const folders = chunkFolders(folder);
   await prepareChunkFolders(folders);
   const chunkLog = await openLog(join(folder, 'content-log'), log);

@@ -9,29 +9,39 @@ import type { InodeId } from '../tree/index.js';
 export class LocalIds {
   private readonly localByTree = new Map<InodeId, InodeId>();
   private readonly treeByLocal = new Map<InodeId, InodeId>();
+  /** Local ids that stood, or stand, for another tree inode than the one of that name: by themselves they mean
+   *  nothing any more. */
+  private readonly spent = new Set<InodeId>();
+  private fresh = 0;
 
   /** The local id of a tree inode. */
   local(tree: InodeId): InodeId {
-    return this.localByTree.get(tree) ?? tree;
+    const local = this.localByTree.get(tree);
+    if (local !== undefined) return local;
+    if (!this.spent.has(tree)) return tree;
+    // An edit elsewhere brought an inode back whose id was given away: it is another file by now.
+    const another = `${tree}~${this.fresh++}`;
+    this.pair(another, tree);
+    return another;
   }
 
   /** The tree inode of a local id; undefined when that id's inode is gone although its tree id lives on. */
   tree(local: InodeId): InodeId | undefined {
-    const tree = this.treeByLocal.get(local);
-    if (tree !== undefined) return tree;
-    return this.localByTree.has(local) ? undefined : local;
+    return this.treeByLocal.get(local) ?? (this.spent.has(local) ? undefined : local);
   }
 
   /** After a rename of `source` (a local id) over tree inode `target`. */
   replaced(source: InodeId, target: InodeId): void {
-    const before = this.localByTree.get(target);
-    if (before !== undefined) this.treeByLocal.delete(before);
-    this.treeByLocal.delete(source);
-    if (source === target) {
-      this.localByTree.delete(target);
-      return;
-    }
-    this.localByTree.set(target, source);
-    this.treeByLocal.set(source, target);
+    const formerTree = this.treeByLocal.get(source);
+    if (formerTree !== undefined) this.localByTree.delete(formerTree);
+    const formerLocal = this.localByTree.get(target);
+    if (formerLocal !== undefined) this.treeByLocal.delete(formerLocal);
+    for (const id of [source, target]) this.spent.add(id);
+    this.pair(source, target);
+  }
+
+  private pair(local: InodeId, tree: InodeId): void {
+    this.localByTree.set(tree, local);
+    this.treeByLocal.set(local, tree);
   }
 }

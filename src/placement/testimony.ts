@@ -41,9 +41,11 @@ export class Testimony {
     this.doubts.raise(contents);
   }
 
-  /** What belongs where is no longer the same. */
+  /** What belongs where is no longer the same. Pods that found so before this one have told already what they hold
+   *  now, and do not tell again. */
   reset(): void {
     this.doubts.reset();
+    for (const pod of this.options.peers.linked()) this.heard(pod);
   }
 
   /** A pod has all that was in doubt. */

@@ -1,5 +1,6 @@
 /** The embedded database and the record logs: tables, atomic batches, durable flush, format version. */
 export type * from './database.js';
+export { makeFolder } from './folder.js';
 export { type DatabaseOptions, openDatabase } from './lmdb-database.js';
 export type { LogDisk } from './log-segment.js';
 export { openRecordLog, type RecordLogOptions, systemLogDisk } from './open-record-log.js';

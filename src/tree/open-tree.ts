@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, type Log, type PodId, type Random, WormholeError } from '../base/index.js';
 import {
   beginUnflushed,
   type Database,
+  makeFolder,
   markUnflushed,
   openDatabase,
   type UnflushedSession,
@@ -38,6 +39,8 @@ export interface TreeOptions {
   contents?: Contents;
   /** For tests: another engine. */
   startEngine?: StartEngine;
+  /** For simulations: another database. */
+  openIndex?: (folder: string) => { database: Database; session: UnflushedSession };
 }
 
 /**
@@ -47,10 +50,10 @@ export interface TreeOptions {
  */
 export async function openTree(options: TreeOptions): Promise<Tree> {
   const { folder, podId, podName, network, founder, random, log } = options;
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   const [documentFolder, indexFolder] = [join(folder, 'document'), join(folder, 'index')];
   const hadDocument = existsSync(documentFolder);
-  const { database, session } = await openIndex(indexFolder, log);
+  const { database, session } = options.openIndex?.(indexFolder) ?? (await openIndex(indexFolder, log));
   const { journal, condition } = await openJournal(
     join(folder, 'journal'),
     options.contents?.reached(),

@@ -1,18 +1,25 @@
 /** The thread that cuts, hashes and stores large contents, for publisher.ts. */
-import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { errorFrom, plainError } from '../../base/index.js';
 import { FileChunks } from '../chunks/file-chunks.js';
 import { Job } from './job.js';
 import type { FromWorker, ToWorker, WorkerSetup } from './messages.js';
+
+/** The main thread, as this one sees it. */
+interface Port {
+  on(event: 'message', listener: (message: ToWorker) => void): unknown;
+  postMessage(message: FromWorker, transfer: readonly ArrayBuffer[]): void;
+}
 
 interface Asked {
   resolve(bytes: Uint8Array | undefined): void;
   reject(error: Error): void;
 }
 
-serve(parentPort as MessagePort, workerData as WorkerSetup);
+if (parentPort !== null) servePublishing(parentPort, workerData as WorkerSetup);
 
-function serve(port: MessagePort, setup: WorkerSetup): void {
+/** Serves the thread that started this one, over a port. */
+export function servePublishing(port: Port, setup: WorkerSetup): void {
   const jobs = new Map<number, Job>();
   const asked = new Map<number, Asked>();
   const chunks = new FileChunks(setup.folders, 'w');

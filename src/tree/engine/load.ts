@@ -1,7 +1,7 @@
-import { link, mkdir, readdir } from 'node:fs/promises';
+import { link, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LIMITS, messageOf, WormholeError } from '../../base/index.js';
-import type { RecordLogOptions } from '../../store/index.js';
+import { makeFolder, type RecordLogOptions } from '../../store/index.js';
 import type { Heads } from '../schema.js';
 import { isDead } from './automerge.js';
 import { ChangeLog } from './change-log.js';
@@ -48,7 +48,7 @@ export async function loadDocument(
   actor: string,
   { network, disk, anew = false }: LoadOptions,
 ): Promise<Loaded> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   const { snapshot, damage } = await trySnapshot(folder, actor);
   const logName = snapshot?.header.log ?? (await newestLog(folder)) ?? 'changes-0';
   const { log, damaged } = await ChangeLog.open(join(folder, logName), disk);

@@ -1,17 +1,19 @@
 import { constants, setPriority } from 'node:os';
 import { join } from 'node:path';
-import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import {
+  type Clock,
   Emitter,
   type Log,
   type LogLevel,
   messageOf,
   plainError,
+  type Random,
   systemClock,
   systemRandom,
   WormholeError,
 } from '../../base/index.js';
-import { openDatabase } from '../../store/index.js';
+import { type Database, openDatabase } from '../../store/index.js';
 import { openHistoryLog } from '../history/history-log.js';
 import { makeIndexer } from '../index/indexer.js';
 import type { Operation } from '../schema.js';
@@ -25,6 +27,21 @@ import type { EngineEvent, FromThread, ThreadSettings, ToThread } from './protoc
 const RETRY_WHEN_FULL_MS = 1_000;
 const IDLE_MS = 1_000;
 
+/** What the thread takes from the world; a simulation hands in another. */
+export interface ThreadWorld {
+  clock: Clock;
+  random: Random;
+  openDatabase(folder: string): Database;
+  /** Ends the thread. */
+  exit(code: number): void;
+}
+
+/** The main thread, as this one sees it. */
+export interface Port {
+  on(event: 'message', listener: (message: ToThread) => void): unknown;
+  postMessage(messages: readonly FromThread[], transfer: readonly ArrayBuffer[]): void;
+}
+
 /** The document's thread: takes messages in order, one piece of work at a time. */
 class EngineThread {
   private readonly engine: Engine;
@@ -32,6 +49,7 @@ class EngineThread {
   private readonly stores: readonly { close(): Promise<void> }[];
   private readonly out: Outbox;
   private readonly log: Log;
+  private readonly exit: (code: number) => void;
   /** Operations that cannot go in yet: a joiner's document is empty, or the disk is full. */
   private held: Operation[] = [];
   private retry: NodeJS.Timeout | undefined;
@@ -41,14 +59,16 @@ class EngineThread {
   constructor(
     engine: Engine,
     stores: readonly { close(): Promise<void> }[],
-    port: MessagePort,
+    port: Port,
     out: Outbox,
     log: Log,
+    exit: (code: number) => void,
   ) {
     this.engine = engine;
     this.stores = stores;
     this.out = out;
     this.log = log;
+    this.exit = exit;
     port.on('message', (message: ToThread) => this.take(message));
     this.work();
   }
@@ -59,9 +79,9 @@ class EngineThread {
       this.work();
       this.out.send({ kind: 'applied' });
     } else if (message.kind === 'request') {
-      this.answer(message).catch((error) => fail(this.out, error));
+      this.answer(message).catch((error) => this.fail(error));
     } else {
-      this.close().catch((error) => fail(this.out, error));
+      this.close().catch((error) => this.fail(error));
     }
   }
 
@@ -74,13 +94,13 @@ class EngineThread {
       }
     } catch (error) {
       if (isFull(error)) this.waitForSpace();
-      else fail(this.out, error);
+      else this.fail(error);
       return;
     }
     this.show(this.engine.founded ? 'ready' : 'waiting');
     this.engine.settle().catch((error) => {
       // What is full now was said, and is tried again, by whoever wrote it.
-      if (!isFull(error)) fail(this.out, error);
+      if (!isFull(error)) this.fail(error);
     });
     this.tidy(false);
     clearTimeout(this.idle);
@@ -115,7 +135,7 @@ class EngineThread {
 
   private tidy(idle: boolean): void {
     this.engine.tidy(idle).catch((error) => {
-      if (isDead(error)) fail(this.out, error);
+      if (isDead(error)) this.fail(error);
       else this.log.warn('no snapshot could be taken; the change log grows on', { reason: messageOf(error) });
     });
   }
@@ -136,7 +156,11 @@ class EngineThread {
     }
     for (const store of this.stores) await store.close();
     this.out.flush();
-    process.exit(0);
+    this.exit(0);
+  }
+
+  private fail(error: unknown): void {
+    fail(this.out, error, this.exit);
   }
 }
 
@@ -150,11 +174,11 @@ function codeOf(error: unknown): string | undefined {
 
 /** What is said in one piece of work goes as one message: each costs both threads a wake-up. */
 class Outbox {
-  private readonly port: MessagePort;
+  private readonly port: Port;
   private messages: FromThread[] = [];
   private transfer: ArrayBuffer[] = [];
 
-  constructor(port: MessagePort) {
+  constructor(port: Port) {
     this.port = port;
   }
 
@@ -173,12 +197,12 @@ class Outbox {
 }
 
 /** Ends the thread and says why: a new one begins from snapshot and log. */
-function fail(out: Outbox, error: unknown): void {
+function fail(out: Outbox, error: unknown, exit: (code: number) => void): void {
   const code = codeOf(error);
   const curable = code !== 'newer-format' && code !== 'corrupt';
   out.send({ kind: 'fatal', error: plainError(error), curable });
   out.flush();
-  process.exit(1);
+  exit(1);
 }
 
 function forwardingLog(out: Outbox, part = ''): Log {
@@ -207,33 +231,40 @@ function forwardEvents(events: Emitter<EngineEvents>, out: Outbox): void {
 
 /** Programs wait for the mount's thread, nobody for this one: where cores are few, that one goes first. On Linux
  *  the call is for the calling thread alone. */
-function giveWay(log: Log): void {
+function giveWay(): void {
   try {
     setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL);
-  } catch (error) {
-    log.debug('the priority of the thread stays as it is', { error });
+  } catch {
+    // It stays as it is.
   }
 }
 
-async function main(port: MessagePort, out: Outbox, settings: ThreadSettings): Promise<void> {
+/** Serves the thread that started this one, over a port. */
+export function serveEngine(port: Port, settings: ThreadSettings, world: ThreadWorld): void {
+  const out = new Outbox(port);
+  open(port, out, settings, world).catch((error) => fail(out, error, world.exit));
+}
+
+async function open(port: Port, out: Outbox, settings: ThreadSettings, world: ThreadWorld): Promise<void> {
+  const { clock, random } = world;
   const log = forwardingLog(out);
-  giveWay(log);
-  const database = openDatabase(settings.database, { flushed: false });
+  const database = world.openDatabase(settings.database);
   const events = new Emitter<EngineEvents>();
   forwardEvents(events, out);
   const history = await openHistoryLog(join(settings.folder, '..', 'history'), log.part('history'), () =>
-    systemClock.monotonicMs(),
+    clock.monotonicMs(),
   );
   const engine = await Engine.open({
     folder: settings.folder,
-    actor: makeActor(settings.podId, settings.podName, systemRandom),
+    actor: makeActor(settings.podId, settings.podName, random),
     network: settings.network,
     founder: settings.founder,
     anew: settings.anew,
     database,
-    makeIndexer: (indexDatabase, reader, clock) => makeIndexer(indexDatabase, reader, clock, history),
+    makeIndexer: (indexDatabase, reader, indexClock) =>
+      makeIndexer(indexDatabase, reader, indexClock, history),
     events,
-    clock: systemClock,
+    clock,
     log,
   });
   const ready: EngineReady = { heads: engine.durable.heads, appliedSeq: engine.appliedSeq };
@@ -241,11 +272,15 @@ async function main(port: MessagePort, out: Outbox, settings: ThreadSettings): P
   out.send({ kind: 'ready', ready });
   // By itself: whoever waited for it begins to listen before anything else is said.
   out.flush();
-  new EngineThread(engine, [history, database], port, out, log);
+  new EngineThread(engine, [history, database], port, out, log, world.exit);
 }
 
 if (parentPort !== null) {
-  const port = parentPort;
-  const out = new Outbox(port);
-  main(port, out, workerData as ThreadSettings).catch((error) => fail(out, error));
+  giveWay();
+  serveEngine(parentPort, workerData as ThreadSettings, {
+    clock: systemClock,
+    random: systemRandom,
+    openDatabase: (folder) => openDatabase(folder, { flushed: false }),
+    exit: (code) => process.exit(code),
+  });
 }
