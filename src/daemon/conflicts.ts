@@ -115,7 +115,7 @@ export function resolveConflict(pod: Pod, path: string, keep: string): { path: s
   else keepOnly(tree, conflict, chosen(report, keep).id);
   const names = [conflict.name, ...conflict.copies];
   tree.events.emit('changed', {
-    inodes: [...new Set([...before, ...inodesIn(tree, conflict)])],
+    inodes: [...new Set([conflict.parent, ...before, ...inodesIn(tree, conflict)])],
     names: names.map((name) => ({ parent: conflict.parent, name })),
   });
   const kept = names.filter((name) => tree.lookup(conflict.parent, name) !== undefined);

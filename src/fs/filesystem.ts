@@ -18,6 +18,9 @@ export interface Stat {
   atime: bigint;
   mtime: bigint;
   ctime: bigint;
+  /** The inode is shown by another than its own id (of a merged folder, a conflict that was settled): nobody says by
+   *  this id when it changes, so that it must not be remembered. */
+  fleeting?: true;
 }
 
 /** Who asks, as the kernel says. */
@@ -84,6 +87,8 @@ export interface Invalidator {
   inode(inode: InodeId): void;
   /** An entry of a folder. */
   entry(parent: InodeId, name: string): void;
+  /** All of it. */
+  everything(): void;
 }
 
 /** Something at a name. */
@@ -112,6 +117,8 @@ export interface RemoteChangeListener {
  * An inode that was unlinked lives on while it is open.
  */
 export interface FileSystem {
+  /** Undefined: there is no such name, and should one come, an invalidation tells of it.
+   *  @throws WormholeError `not-found` when none would */
   lookup(parent: InodeId, name: string): Answer<Stat | undefined>;
   stat(inode: InodeId): Answer<Stat>;
   setStat(inode: InodeId, change: StatChange, handle?: FileHandle): Answer<Stat>;

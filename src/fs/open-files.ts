@@ -76,6 +76,11 @@ export class OpenFiles {
     return this.files.get(inode);
   }
 
+  /** Of all files that are open or not yet published. */
+  inodes(): InodeId[] {
+    return [...this.files.keys()];
+  }
+
   /** The shared open file of a node, opened if needed, with one more handle. */
   acquire(node: Node): OpenFile {
     let file = this.files.get(node.id);
@@ -316,6 +321,8 @@ export class OpenFiles {
       { size, mtime, content },
       file.base.versions,
       file.owner,
+      // As it was shown since then; a program that remembers it (git does) would take the file for another.
+      file.ctime,
     );
     file.unrecorded = undefined;
     file.owner = undefined;

@@ -11,7 +11,15 @@ import {
   WormholeError,
 } from '../base/index.js';
 import type { ContentStore, Recovered } from '../content/index.js';
-import { type Attributes, type Entry, type InodeId, isOfPod, type Node, type Tree } from '../tree/index.js';
+import {
+  type Attributes,
+  type Entry,
+  type InodeId,
+  isOfPod,
+  type Node,
+  type Tree,
+  type TreeEvents,
+} from '../tree/index.js';
 import { orElse } from './answer.js';
 import { checkXattrName, STATE_XATTR, withoutXattr, withXattr } from './extended-attributes.js';
 import type {
@@ -144,8 +152,15 @@ class TreeFileSystem implements WormholeFileSystem {
   // ---- names
 
   lookup(parent: InodeId, name: string): Answer<Stat | undefined> {
-    const node = this.tree.lookup(this.treeId(parent), name);
-    return node === undefined ? undefined : this.statNode(node);
+    const folder = this.treeId(parent);
+    const node = this.tree.lookup(folder, name);
+    // What changes in a folder is told by the id that shows it.
+    const isFleeting = this.tree.node(folder)?.id !== folder;
+    if (node === undefined && isFleeting) throw new WormholeError('not-found', `there is no ${name}`);
+    if (node === undefined) return undefined;
+    const stat = this.statNode(node);
+    if (isFleeting) stat.fleeting = true;
+    return stat;
   }
 
   stat(inode: InodeId): Answer<Stat> {
@@ -599,21 +614,33 @@ class TreeFileSystem implements WormholeFileSystem {
 
   private statNode(node: Node, local = this.ids.local(node.id), handle?: FileHandle): Stat {
     const file = node.kind === 'file' ? this.fileOf(local, handle) : undefined;
-    if (file === undefined) return this.owners.show(statOf(local, node));
+    if (file === undefined) {
+      const stat = this.owners.show(statOf(local, node));
+      if (this.ids.tree(local) !== node.id) stat.fleeting = true;
+      return stat;
+    }
     const { content, mtime, ctime, owner } = file;
     const shown = owner === undefined ? node : { ...node, ...owner };
     return this.owners.show(statOf(local, shown, { size: content.size, mtime, ctime }));
   }
 
-  private remoteChange(change: { inodes: InodeId[]; names: { parent: InodeId; name: string }[] }): void {
+  private remoteChange(change: TreeEvents['changed']): void {
     const { invalidator } = this.options;
+    if (change.everything) {
+      for (const inode of this.files.inodes()) this.refresh(inode);
+      invalidator.everything();
+    }
     for (const { parent, name } of change.names) invalidator.entry(this.ids.local(parent), name);
     for (const inode of change.inodes) {
-      const node = this.tree.node(inode);
-      const file = this.files.refresh(inode, node);
-      if (file?.orphan !== undefined && file.handles > 0) this.orphans.set(this.ids.local(inode), file);
+      this.refresh(inode);
       invalidator.inode(this.ids.local(inode));
     }
+  }
+
+  /** An open file takes up what the tree has of it now. */
+  private refresh(inode: InodeId): void {
+    const file = this.files.refresh(inode, this.tree.node(inode));
+    if (file?.orphan !== undefined && file.handles > 0) this.orphans.set(this.ids.local(inode), file);
   }
 
   /**
@@ -649,6 +676,7 @@ class TreeFileSystem implements WormholeFileSystem {
     // It replaces what its writer had opened, and what this pod itself wrote since; other edits stay beside it.
     const own = node.versions.filter((version) => isOfPod(this.options.podId, version));
     this.files.adopt({ ...node, versions: [...new Set([...versions, ...own])] }, content);
+    this.options.invalidator.inode(this.ids.local(inode));
     return true;
   }
 

@@ -11,6 +11,7 @@ import {
   OPCODE,
   PROTOCOL_MAJOR,
   PROTOCOL_MINOR,
+  PROTOCOL_MINOR_EPOCH,
   PROTOCOL_MINOR_LEAST,
   REQUEST_OVERHEAD_BYTES,
   SIZE,
@@ -206,6 +207,7 @@ export class Driver {
       maxWrite: WRITE_BYTES_MAX,
       maxPages: WRITE_PAGES_MAX,
     });
+    this.session.agreed(offered.major > PROTOCOL_MAJOR || offered.minor >= PROTOCOL_MINOR_EPOCH);
     this.session.send(request, SIZE.initOut);
     // A newer major version asks again with ours.
     if (offered.major === PROTOCOL_MAJOR) this.becomeReady();

@@ -26,7 +26,7 @@ export interface MountOptions {
   invalidator?: KernelInvalidator;
   /** Tells file watchers of remote changes; it learns of them from the file system. */
   watching?: Watching;
-  /** Default: 1 s each. */
+  /** Default: a minute each, on kernels before 6.16 a second. */
   timeouts?: Partial<Timeouts>;
   /** Default: by the rights that this process has. */
   mounter?: Mounter;
@@ -52,7 +52,6 @@ export interface Mount {
   readonly closed: Promise<Ended>;
 }
 
-const DEFAULT_TIMEOUTS: Timeouts = { entryMs: 1_000, attributesMs: 1_000, negativeMs: 1_000 };
 /** The kernel greets as soon as it is mounted. */
 const READY_TIMEOUT_MS = 10_000;
 /** From a successful unmount to the end of the connection. */
@@ -110,7 +109,7 @@ class Mounted implements Mount {
     this.driver = new Driver({
       fileSystem: options.fileSystem,
       root: options.root,
-      timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },
+      timeouts: options.timeouts,
       log: options.log,
     });
     let close!: (ended: Ended) => void;
@@ -126,6 +125,8 @@ class Mounted implements Mount {
       onEnd: (ended) => this.end(ended).finally(() => close(ended)),
     });
     this.driver.attach(this.device);
+    // Before the first request can be answered.
+    this.invalidator.attach(this.driver.session.nodes, this.device);
   }
 
   get way(): Way {
@@ -142,7 +143,6 @@ class Mounted implements Mount {
     await widenReadAhead(mount.device, this.log);
     this.watchdog = startWatchdog(this.mountPoint, mount.device, this.log);
     if (this.way === 'read') process.once('exit', this.onExit);
-    this.invalidator.attach(this.driver.session.nodes, this.device);
     this.watch();
     this.log.info('mounted', { mountPoint: this.mountPoint, way: this.way });
   }

@@ -13,6 +13,10 @@ export interface Node {
   lookups: number;
   /** Open handles. */
   opens: number;
+  /** When the kernel was last given its attributes by a name, in monotonic milliseconds. */
+  foundMs: number;
+  /** Changes of a folder's entries whose answer is not there yet: the kernel holds its lock. */
+  pendingChanges: number;
   /** Reads whose answer is not there yet: the kernel holds locks on their pages. */
   pendingReads: number;
   /** What `stat` shows of a folder that was removed while somebody is in it. */
@@ -42,6 +46,10 @@ export class NodeTable {
     return this.byNumber.get(number);
   }
 
+  all(): Iterable<Node> {
+    return this.byNumber.values();
+  }
+
   find(inode: InodeId): Node | undefined {
     return this.byInode.get(inode);
   }
@@ -50,6 +58,7 @@ export class NodeTable {
   remember(stat: Stat, parent: number): Node {
     const node = this.byInode.get(stat.inode) ?? this.add(this.next++, stat.inode, parent);
     node.lookups++;
+    node.foundMs = performance.now();
     // A removed folder may come back, when somebody else put something into it meanwhile.
     node.removed = undefined;
     node.parent = parent;
@@ -73,6 +82,8 @@ export class NodeTable {
       parent,
       lookups: 0,
       opens: 0,
+      foundMs: 0,
+      pendingChanges: 0,
       pendingReads: 0,
       removed: undefined,
       stale: false,

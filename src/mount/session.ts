@@ -15,7 +15,7 @@ import {
   encodeOpen,
   type Timeouts,
 } from './protocol/replies.js';
-import type { RequestBuffer, RequestHeader } from './protocol/requests.js';
+import { decodeNewParent, type RequestBuffer, type RequestHeader } from './protocol/requests.js';
 import type { Repeat } from './watching/changes.js';
 
 /** What the helper that repeats remote changes has open; the file system's own handles begin with 1. */
@@ -29,6 +29,13 @@ export interface Repeating {
 }
 
 type ErrnoName = keyof typeof constants.errno;
+
+/**
+ * The kernel is told of all that changes, so that these only bound what a fault of ours could do. Where it cannot be
+ * told to forget every name at once, as after an index was built anew, names have to go by themselves.
+ */
+const LONG_TIMEOUTS: Timeouts = { entryMs: 60_000, attributesMs: 60_000, negativeMs: 60_000 };
+const SHORT_TIMEOUTS: Timeouts = { entryMs: 1_000, attributesMs: 1_000, negativeMs: 1_000 };
 
 /** One request of the kernel, from its arrival to its answer. */
 export interface Request extends RequestHeader {
@@ -59,10 +66,24 @@ const ON_INODE: ReadonlySet<number> = new Set([
   OPCODE.removexattr,
 ]);
 
+/** Operations on the entries of a folder. */
+const CHANGES_FOLDER: ReadonlySet<number> = new Set([
+  OPCODE.create,
+  OPCODE.mknod,
+  OPCODE.mkdir,
+  OPCODE.symlink,
+  OPCODE.link,
+  OPCODE.unlink,
+  OPCODE.rmdir,
+  OPCODE.rename,
+  OPCODE.rename2,
+]);
+
 export interface SessionOptions {
   fileSystem: FileSystem;
   root: Stat['inode'];
-  timeouts: Timeouts;
+  /** Default: as long as the kernel allows, see {@link Session.agreed}. */
+  timeouts?: Partial<Timeouts> | undefined;
   log: Log;
 }
 
@@ -72,7 +93,8 @@ export class Session {
   readonly nodes: NodeTable;
   readonly directories = new DirectoryStreams();
   readonly files = new OpenFiles();
-  readonly timeouts: Timeouts;
+  private timing: Timeouts = SHORT_TIMEOUTS;
+  private readonly wantedTimeouts: Partial<Timeouts> | undefined;
   readonly log: Log;
   /** Requests whose answer is a promise still. */
   readonly pending = new Map<number, Request>();
@@ -88,8 +110,18 @@ export class Session {
   constructor(options: SessionOptions) {
     this.fileSystem = options.fileSystem;
     this.nodes = new NodeTable(options.root);
-    this.timeouts = options.timeouts;
+    this.wantedTimeouts = options.timeouts;
     this.log = options.log;
+    this.agreed(false);
+  }
+
+  get timeouts(): Timeouts {
+    return this.timing;
+  }
+
+  /** @param forgetsAtOnce the kernel can be told to forget every name */
+  agreed(forgetsAtOnce: boolean): void {
+    this.timing = { ...(forgetsAtOnce ? LONG_TIMEOUTS : SHORT_TIMEOUTS), ...this.wantedTimeouts };
   }
 
   /** @throws WormholeError `not-found` for a number that was given back; the kernel then looks up anew */
@@ -107,13 +139,16 @@ export class Session {
       return;
     }
     this.pending.set(request.unique, request);
-    answer.then(send).then(
-      () => this.settled(request),
-      (error: unknown) => {
-        this.fail(request, error);
-        this.settled(request);
-      },
-    );
+    const locked = this.foldersLockedBy(request);
+    for (const folder of locked) folder.pendingChanges++;
+    const settled = () => {
+      for (const folder of locked) folder.pendingChanges--;
+      this.settled(request);
+    };
+    answer.then(send).then(settled, (error: unknown) => {
+      this.fail(request, error);
+      settled();
+    });
   }
 
   /** @returns false when nobody waits for the answer any more */
@@ -189,6 +224,14 @@ export class Session {
     Promise.resolve()
       .then(task)
       .catch((error: unknown) => this.log.warn(`${what} failed`, { error: messageOf(error) }));
+  }
+
+  /** The kernel holds their locks until it has the answer. */
+  private foldersLockedBy({ opcode, node, buffer }: Request): Node[] {
+    if (!CHANGES_FOLDER.has(opcode)) return [];
+    const numbers = new Set([node]);
+    if (opcode === OPCODE.rename || opcode === OPCODE.rename2) numbers.add(decodeNewParent(buffer.view));
+    return [...numbers].map((number) => this.nodes.get(number)).filter((folder) => folder !== undefined);
   }
 
   private settled(request: Request): void {

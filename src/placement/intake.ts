@@ -28,9 +28,9 @@ export class Intake {
     this.options = options;
   }
 
-  add({ inodes, names }: TreeEvents['changed']): void {
+  add({ inodes, names, everything }: TreeEvents['changed']): void {
     const { tree, overflow } = this.options;
-    if (this.waiting.length + inodes.length + names.length > WAITING_MAX) {
+    if (everything || this.waiting.length + inodes.length + names.length > WAITING_MAX) {
       this.waiting = [];
       overflow();
       return;

@@ -51,11 +51,13 @@ export interface NewEntry {
 
 export interface TreeEvents extends Record<string, unknown> {
   /** Remote changes have landed in the index: what the kernel must forget. `names`: folder and entry, with what it
-   *  led to before (null: nothing), where that is known. `contents`: files among the inodes with other bytes. */
+   *  led to before (null: nothing), where that is known. `contents`: files among the inodes with other bytes.
+   *  `everything`: the index was built anew, and anything may be different. */
   changed: {
     inodes: InodeId[];
     names: { parent: InodeId; name: string; before?: { inode: InodeId; kind: Node['kind'] } | null }[];
     contents?: InodeId[];
+    everything?: true;
   };
   /** The index has taken in changes, of this pod or of others, in these inodes; undefined: it was built anew. */
   indexed: { inodes: readonly InodeId[] | undefined };
@@ -126,12 +128,14 @@ export interface Tree {
   /** Publishes content: `replaces` are the versions that the writer had opened. A file that was deleted elsewhere
    *  meanwhile comes back. The node's id is another when the inode was the losing value of a conflict (the write
    *  makes it a file of its own), or is shown as another one of equal bytes.
-   *  @param owner what was set meanwhile and goes along */
+   *  @param owner what was set meanwhile and goes along
+   *  @param ctime when that was; default: now */
   setData(
     inode: InodeId,
     data: { size: number; mtime: bigint; content: string },
     replaces: readonly OpId[],
     owner?: { mode?: number; uid?: number; gid?: number },
+    ctime?: bigint,
   ): Node;
   /** Merges into the attributes; `undefined` leaves as is, `xattrs` replaces the whole set, `mtime: null` clears. */
   setAttributes(

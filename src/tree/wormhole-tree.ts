@@ -223,8 +223,11 @@ export class WormholeTree implements Tree {
     data: { size: number; mtime: bigint; content: string },
     replaces: readonly OpId[],
     owner: OwnerChange = {},
+    ctime?: bigint,
   ): Node {
-    const changed = setData(this.begin(), inode, data, replaces, owner);
+    const view = this.begin();
+    if (ctime !== undefined) view.time = ctime;
+    const changed = setData(view, inode, data, replaces, owner);
     this.commitWrites(changed.writes);
     return this.nodeAfter(changed.inode);
   }
@@ -327,12 +330,14 @@ export class WormholeTree implements Tree {
     this.tellAside(touched, asked);
   }
 
-  /** An operation may change further names (a conflict copy gets its plain name back), which nobody asked for. */
+  /** An operation may change further names (a conflict copy gets its plain name back), which nobody asked for, and
+   *  with them their folders. */
   private tellAside(touched: readonly Seat[], asked: readonly Seat[]): void {
     const isAsked = ({ parent, name }: Seat) =>
       asked.some((seat) => seat.parent === parent && seat.name === name);
     const names = touched.filter((seat) => !isAsked(seat));
-    if (names.length > 0) this.events.emit('changed', { inodes: [], names });
+    const inodes = [...new Set(names.map(({ parent }) => parent))];
+    if (names.length > 0) this.events.emit('changed', { inodes, names });
   }
 
   private nodeAfter(inode: InodeId): Node {
@@ -355,7 +360,9 @@ export class WormholeTree implements Tree {
     const different = this.overlay.echo(echo);
     const rebuilt = generation !== this.overlay.generation;
     this.events.emit('indexed', { inodes: rebuilt ? undefined : echo.change.inodes });
-    if (different.inodes.length > 0 || different.names.length > 0) this.events.emit('changed', different);
+    if (rebuilt) this.events.emit('changed', { inodes: [], names: [], everything: true });
+    else if (different.inodes.length > 0 || different.names.length > 0)
+      this.events.emit('changed', different);
     if (this.relief !== undefined && this.overlay.pendingWrites < LIMITS.pendingOperationsHigh / 2)
       this.relieve();
   }

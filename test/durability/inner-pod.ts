@@ -128,7 +128,7 @@ async function build(
   const fileSystem = openFileSystem({
     tree,
     content,
-    invalidator: { inode() {}, entry() {} },
+    invalidator: { inode() {}, entry() {}, everything() {} },
     podId: pod,
     storeFolder: paths.store,
     clock,

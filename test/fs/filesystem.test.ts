@@ -59,6 +59,7 @@ class Rig {
     const invalidator: Invalidator = {
       inode: (inode) => this.invalidated.push(inode),
       entry: (parent, entry) => this.invalidated.push(`${parent}/${entry}`),
+      everything: () => this.invalidated.push('everything'),
     };
     this.fs = openFileSystem({
       tree: this.tree,

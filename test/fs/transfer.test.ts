@@ -31,7 +31,7 @@ before(async () => {
   fileSystem = openFileSystem({
     tree,
     content,
-    invalidator: { inode: () => {}, entry: () => {} },
+    invalidator: { inode: () => {}, entry: () => {}, everything: () => {} },
     podId: '61'.repeat(32),
     storeFolder: folder,
     clock: systemClock,

@@ -101,7 +101,7 @@ test('the pages of an inode are stale from the call on, not from its notificatio
   assert.equal(a.stale, true);
 });
 
-test('an inode whose pages are being read is told later, the others meanwhile', async () => {
+test('of an inode that is being read the attributes are told at once, the pages later, the others meanwhile', async () => {
   const { nodes, node, invalidator, kernel, told, settled } = setUp();
   invalidator.attach(nodes, kernel);
   const [a, b] = [node('a'), node('b')];
@@ -109,10 +109,52 @@ test('an inode whose pages are being read is told later, the others meanwhile', 
   invalidator.inode('a');
   invalidator.inode('b');
   await delay(50);
-  assert.deepEqual(told, [encodeInvalidateInode(b.number, true)]);
+  assert.deepEqual(told, [encodeInvalidateInode(a.number, false), encodeInvalidateInode(b.number, true)]);
   a.pendingReads = 0;
   await settled();
-  assert.deepEqual(told[1], encodeInvalidateInode(a.number, true));
+  assert.deepEqual(told[2], encodeInvalidateInode(a.number, true));
+});
+
+test('a folder that is being changed is told later, the others meanwhile', async () => {
+  const { nodes, node, invalidator, kernel, told, settled } = setUp();
+  invalidator.attach(nodes, kernel);
+  const [a, b] = [node('a'), node('b')];
+  a.pendingChanges = 1;
+  invalidator.entry('a', 'x');
+  invalidator.entry('b', 'x');
+  await delay(50);
+  assert.deepEqual(told, [encodeInvalidateEntry(b.number, 'x')]);
+  a.pendingChanges = 0;
+  await settled();
+  assert.deepEqual(told[1], encodeInvalidateEntry(a.number, 'x'));
+});
+
+test('an inode that the kernel may not have taken up yet is told twice, one that it has once', async () => {
+  const { nodes, node, invalidator, kernel, told } = setUp();
+  invalidator.attach(nodes, kernel);
+  const [fresh, known] = [node('fresh'), node('known')];
+  known.foundMs = -60_000;
+  invalidator.inode('fresh');
+  invalidator.inode('known');
+  const isToldTwice = () =>
+    told.filter((bytes) => encodeInvalidateInode(fresh.number, true).equals(bytes)).length === 2;
+  for (let looks = 0; looks < 300 && !isToldTwice(); looks++) await delay(10);
+  assert.ok(isToldTwice());
+  assert.equal(told.filter((bytes) => encodeInvalidateInode(known.number, true).equals(bytes)).length, 1);
+  invalidator.detach();
+});
+
+test('when anything may have changed, every name and every inode is told', async () => {
+  const { nodes, node, invalidator, kernel, told, settled } = setUp();
+  invalidator.attach(nodes, kernel);
+  const [a, b] = [node('a'), node('b')];
+  invalidator.entry('a', 'x');
+  invalidator.everything();
+  await settled();
+  const inodes = [1, a.number, b.number].map((number) => encodeInvalidateInode(number, true));
+  assert.deepEqual(told, [encodeIncrementEpoch(), ...inodes]);
+  assert.ok(a.stale && b.stale);
+  invalidator.detach();
 });
 
 test('there is a bound to the entries that wait, and all inodes are told', async () => {

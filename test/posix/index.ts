@@ -11,8 +11,8 @@ import { renameCases } from './cases/renames.js';
 import { spaceAndLockCases } from './cases/space-and-locks.js';
 
 export { missing, type PosixCase, runCase } from './case.js';
-export { compareFolders } from './differential.js';
-export { SystemCalls } from './system-calls.js';
+export { compareFolders, stepsOf } from './differential.js';
+export { type Call, type Outcome, SystemCalls } from './system-calls.js';
 
 /** What the kernel decides for the most part: one run a file system is enough. */
 export const matrixCases: PosixCase[] = [...renameCases, ...pathErrorCases, ...spaceAndLockCases];

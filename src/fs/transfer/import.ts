@@ -186,8 +186,9 @@ class Import {
         return this.report.leave(path, 'it changed while it was copied');
       }
       await fileSystem.rename(parent, temporary, parent, name, { noreplace: true, exchange: false });
-      // Not the kernel's own doing: it may remember that there is no such name.
-      tree.events.emit('changed', { inodes: [parent], names: [{ parent, name }] });
+      // Not the kernel's own doing: it may remember that there is no such name, or what was there.
+      const names = [temporary, name].map((each) => ({ parent, name: each }));
+      tree.events.emit('changed', { inodes: [parent], names });
       this.report.copied(at);
     } finally {
       await plain.close();

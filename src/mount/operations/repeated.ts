@@ -2,7 +2,7 @@
 import { inodeNumber, type Stat } from '../../fs/index.js';
 import { OPCODE, OPEN_ANSWER, SIZE } from '../protocol/constants.js';
 import { FILE_TYPE } from '../protocol/directory.js';
-import { encodeEntry, encodeOpen } from '../protocol/replies.js';
+import { encodeEntry, encodeOpen, NO_TIMEOUTS } from '../protocol/replies.js';
 import { decodeName, decodeRename } from '../protocol/requests.js';
 import { REPEATED_HANDLE, type Request, type Session } from '../session.js';
 import type { Place, Repeat } from '../watching/changes.js';
@@ -28,8 +28,6 @@ const HARMLESS: ReadonlySet<number> = new Set([
 ]);
 
 const OPEN_FLAGS = OPEN_ANSWER.keepCache | OPEN_ANSWER.noFlush;
-/** The kernel is not to remember what is not true. */
-const NO_TIMEOUTS = { entryMs: 0, attributesMs: 0, negativeMs: 0 };
 
 /** @returns false when it is to be answered as any request */
 export function answerRepeated(session: Session, request: Request): boolean {
@@ -53,6 +51,7 @@ function lookup(session: Session, request: Request, operation: Repeat): boolean 
     return true;
   }
   if (!isAt(operation)) return false;
+  // An error is not remembered, other than {@link Session.noEntry}.
   if (operation.do === 'create') session.failWith(request, 'ENOENT');
   else if (operation.do === 'remove') showGone(session, request, operation);
   else return false;

@@ -4,6 +4,8 @@ export const PROTOCOL_MAJOR = 7;
 export const PROTOCOL_MINOR = 38;
 /** Linux 5.4; an older kernel lacks what the driver relies on. */
 export const PROTOCOL_MINOR_LEAST = 31;
+/** Linux 6.16: from here on the kernel takes {@link NOTIFY}.incrementEpoch. */
+export const PROTOCOL_MINOR_EPOCH = 44;
 
 export const ROOT_NODE = 1;
 

@@ -76,8 +76,12 @@ function encodeTimeout(view: DataView, secondsAt: number, nanosecondsAt: number,
   view.setUint32(nanosecondsAt, (milliseconds % 1000) * 1_000_000, true);
 }
 
+/** The kernel is to remember nothing. */
+export const NO_TIMEOUTS: Timeouts = { entryMs: 0, attributesMs: 0, negativeMs: 0 };
+
 /** struct fuse_entry_out, 128 bytes. */
-export function encodeEntry(view: DataView, at: number, node: number, stat: Stat, timeouts: Timeouts): void {
+export function encodeEntry(view: DataView, at: number, node: number, stat: Stat, wanted: Timeouts): void {
+  const timeouts = stat.fleeting ? NO_TIMEOUTS : wanted;
   writeUint64(view, at, node);
   // Nodes are never used twice within a mount, so one generation does.
   writeUint64(view, at + 8, 0);
@@ -94,7 +98,7 @@ export function encodeNegativeEntry(view: DataView, at: number, timeouts: Timeou
 
 /** struct fuse_attr_out, 104 bytes. */
 export function encodeAttrOut(view: DataView, at: number, stat: Stat, timeouts: Timeouts): void {
-  encodeTimeout(view, at, at + 8, timeouts.attributesMs);
+  encodeTimeout(view, at, at + 8, stat.fleeting ? 0 : timeouts.attributesMs);
   view.setUint32(at + 12, 0, true);
   encodeAttributes(view, at + 16, stat);
 }

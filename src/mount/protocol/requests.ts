@@ -220,6 +220,11 @@ export function decodeRename({ view, bytes }: RequestBuffer, length: number, sec
   };
 }
 
+/** RENAME and RENAME2: the folder that it goes to. */
+export function decodeNewParent(view: DataView): number {
+  return readUint64(view, BODY);
+}
+
 /** LINK: the inode that gets a further name. */
 export function decodeLink({ view, bytes }: RequestBuffer, length: number): { node: number; name: string } {
   need(length, 8);

@@ -4,14 +4,13 @@ import type { IndexChange } from '../engine/indexer.js';
 import { isOfPod, isProvisional, operationOf, patch } from '../operations/patch.js';
 import { resolve } from '../resolver/resolve.js';
 import type { Counts, Row, Seat } from '../resolver/tables.js';
-import { type Heads, type InodeId, type Operation, type OpId, type Registers, ROOT } from '../schema.js';
+import type { Heads, InodeId, Operation, OpId, Registers } from '../schema.js';
 import { addCounts, DatabaseTables, type Meta, NO_COUNTS, readMeta } from './database-tables.js';
 import { HotTables } from './hot-tables.js';
 import { LayeredTables, MARKS } from './layered-tables.js';
 import { differences, keyOf, sameDentry, sameShown } from './same-view.js';
 
 const NOTHING: IndexChange = { inodes: [], names: [] };
-const toldNamesMax = 10_000;
 /** With more writes waiting, what came from elsewhere is seen below them when they are fewer: to show so many again takes
  *  milliseconds, and a stream of changes comes every few. */
 const shownAgainWritesMax = 128;
@@ -126,7 +125,7 @@ export class Overlay {
   }
 
   /** The index shows more: lets go of what it covers, and shows the rest over it anew.
-   *  @returns what looks different to readers now */
+   *  @returns what looks different to readers now; nothing when the index was built anew: anything may */
   echo({ seq, change, remote }: Echo): IndexChange {
     const rebuilt = this.refresh(change);
     this.echoedSeq = Math.max(this.echoedSeq, seq);
@@ -135,7 +134,7 @@ export class Overlay {
     if (remote) this.remoteBatches++;
     this.stale ||= remote || rebuilt;
     const moved = this.stale && this.writes <= shownAgainWritesMax ? this.showAgain() : NOTHING;
-    if (rebuilt) return this.everything();
+    if (rebuilt) return NOTHING;
     const different = {
       inodes: [...dropped.inodes, ...moved.inodes],
       names: [...dropped.names, ...moved.names],
@@ -190,14 +189,6 @@ export class Overlay {
     }
     this.hot.replace(new DatabaseTables(this.database, this.meta.generation));
     return true;
-  }
-
-  /** What there is to say when anything may have changed: the top of the tree. The rest is found from there. */
-  private everything(): IndexChange {
-    const names: Seat[] = [];
-    for (const { name } of this.tables.dentries(ROOT, undefined, toldNamesMax))
-      names.push({ parent: ROOT, name });
-    return { inodes: [ROOT], names };
   }
 
   private takeSettled(seq: number): Pending[] {
