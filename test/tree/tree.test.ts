@@ -300,3 +300,56 @@ test('a batch makes folders and what is in them as one operation, all or nothing
     const again = await open(folder);
     assert.equal(lines(again).length, 202);
   }));
+
+test('a folder’s time holds as often as it is set, until an entry changes', () =>
+  withTrees(async (folder, open) => {
+    const a = await open(`${folder}/a`);
+    const b = await open(`${folder}/b`, 'b');
+    const docs = a.create(ROOT, 'docs', DIRECTORY, {});
+    const times = () => [a.node(docs.id)?.mtime, b.node(docs.id)?.mtime];
+    const settle = async () => {
+      await a.commit();
+      await exchange(a, b);
+      await b.commit();
+    };
+    a.setAttributes(docs.id, { mtime: 7n });
+    await settle();
+    assert.deepEqual(times(), [7n, 7n]);
+
+    a.create(docs.id, 'one', file('c1'), {});
+    await settle();
+    assert.ok(times().every((time) => time !== undefined && time > 7n));
+    a.setAttributes(docs.id, { mode: 0o700 });
+    await settle();
+    assert.ok(
+      times().every((time) => time !== undefined && time > 7n),
+      'a mode sets no time',
+    );
+
+    // As rsync does it: set, changed, set to the same.
+    a.setAttributes(docs.id, { mtime: 7n });
+    a.create(docs.id, 'two', file('c2'), {});
+    a.setAttributes(docs.id, { mtime: 7n });
+    assert.equal(a.node(docs.id)?.mtime, 7n);
+    await settle();
+    assert.deepEqual(times(), [7n, 7n]);
+    a.create(docs.id, 'three', file('c3'), {});
+    await settle();
+    a.setAttributes(docs.id, { mtime: 7n });
+    await settle();
+    assert.deepEqual(times(), [7n, 7n]);
+    assert.equal(b.node(docs.id)?.mode, 0o700);
+  }));
+
+test('a folder’s time set by hand holds over what is done in its folders afterwards', () =>
+  withTrees(async (folder, open) => {
+    const tree = await open(folder);
+    const docs = tree.create(ROOT, 'docs', DIRECTORY, {});
+    const inner = tree.create(docs.id, 'inner', DIRECTORY, {});
+    tree.setAttributes(docs.id, { mtime: 7n });
+    tree.create(inner.id, 'one', file('c1'), {});
+    tree.setAttributes(inner.id, { mtime: 8n });
+    assert.deepEqual([tree.node(docs.id)?.mtime, tree.node(inner.id)?.mtime], [7n, 8n]);
+    await tree.commit();
+    assert.deepEqual([tree.node(docs.id)?.mtime, tree.node(inner.id)?.mtime], [7n, 8n]);
+  }));

@@ -9,6 +9,7 @@ import {
 } from '../../base/index.js';
 import type { Database } from '../../store/index.js';
 import { passedContents } from '../history/passed.js';
+import type { LocalTimes } from '../resolver/tables.js';
 import type { Heads, InodeId, Operation } from '../schema.js';
 import { parseInode } from './allocator.js';
 import { automerge, type DecodedChange, isDead } from './automerge.js';
@@ -51,7 +52,7 @@ interface StagedGroup {
   seq: number;
   touched: ReadonlySet<InodeId>;
   known: KnownRegisters;
-  times: ReadonlyMap<InodeId, bigint>;
+  times: ReadonlyMap<InodeId, LocalTimes>;
   change: LocalChange | undefined;
 }
 

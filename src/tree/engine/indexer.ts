@@ -1,4 +1,5 @@
 import type { Passed } from '../history/passed.js';
+import type { LocalTimes } from '../resolver/tables.js';
 import type { Heads, InodeId, OpId, Registers } from '../schema.js';
 import type { Node } from '../tree.js';
 import type { KnownRegisters } from './known-registers.js';
@@ -36,7 +37,7 @@ export interface Indexer {
     heads: Heads;
     seq: number;
     time: bigint;
-    times?: ReadonlyMap<InodeId, bigint>;
+    times?: ReadonlyMap<InodeId, LocalTimes>;
     /** Contents that came and went with these changes. */
     passed?: readonly Passed[];
   }): IndexChange;

@@ -1,5 +1,6 @@
 import { type Clock, type Emitter, WormholeError } from '../../base/index.js';
 import type { Passed } from '../history/passed.js';
+import type { LocalTimes } from '../resolver/tables.js';
 import { type Heads, type InodeId, type Registers, ROOT } from '../schema.js';
 import type { ChangeLog } from './change-log.js';
 import type { ChangeRecord } from './change-record.js';
@@ -21,7 +22,7 @@ export interface KeeperParts {
 
 interface Dirty {
   inodes: Set<InodeId>;
-  times: Map<InodeId, bigint>;
+  times: Map<InodeId, LocalTimes>;
   /** The registers of some of them, as the document has them now. */
   known: KnownRegisters;
   passed: Passed[];
@@ -83,7 +84,7 @@ export class Keeper {
   mark(
     inodes: Iterable<InodeId>,
     known: KnownRegisters,
-    by: { remote: true } | { remote: false; times: ReadonlyMap<InodeId, bigint> },
+    by: { remote: true } | { remote: false; times: ReadonlyMap<InodeId, LocalTimes> },
   ): void {
     const dirty = this.begin();
     for (const inode of inodes) {
@@ -92,7 +93,8 @@ export class Keeper {
       else dirty.known.delete(inode);
     }
     if (by.remote) dirty.remote = true;
-    else for (const [inode, time] of by.times) dirty.times.set(inode, time);
+    else
+      for (const [inode, times] of by.times) dirty.times.set(inode, { ...dirty.times.get(inode), ...times });
   }
 
   /** Contents that came and went with what was marked. */

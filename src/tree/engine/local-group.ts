@@ -1,3 +1,4 @@
+import type { LocalTimes } from '../resolver/tables.js';
 import type {
   Attributes,
   Data,
@@ -59,8 +60,7 @@ interface Staged {
 export class LocalGroup {
   /** Every inode that the change touches, made ones too. */
   readonly touched = new Set<InodeId>();
-  /** Wall clock of the operation that touched it last, nanoseconds. */
-  readonly times = new Map<InodeId, bigint>();
+  readonly times = new Map<InodeId, LocalTimes>();
   /** The registers of what was written, as they are now in the document. */
   readonly known: KnownRegisters = new Map();
   private readonly document: TreeDocument;
@@ -77,7 +77,9 @@ export class LocalGroup {
   add(operation: Operation): void {
     for (const write of operation.writes) {
       this.touched.add(write.inode);
-      this.times.set(write.inode, operation.time);
+      const isPlaced = write.l !== undefined || write.x !== undefined;
+      const placed = isPlaced ? { placed: operation.time } : {};
+      this.times.set(write.inode, { ...this.times.get(write.inode), last: operation.time, ...placed });
       this.stage(write, operation.seen);
     }
   }
@@ -138,9 +140,22 @@ export class LocalGroup {
     const moved =
       staged.l !== undefined && this.put(inode, 'l', encodeLocation(isNew ? placed(staged.l) : staged.l));
     const rewritten = data !== undefined && this.put(inode, 'd', encodeData(data));
-    if (staged.a !== undefined && tombstone === undefined) this.put(inode, 'a', encodeAttributes(staged.a));
+    if (staged.a !== undefined && tombstone === undefined) this.putAttributes(inode, staged.a, now);
     if (tombstone !== undefined) this.put(inode, 'x', tombstone);
     else if (isWritten && !isNew && !moved && !rewritten) this.unearth(inode, now);
+  }
+
+  /** A folder's time counts from when it was set: what its entries made of it since ends. Equal bytes would write
+   *  nothing, so that others, and this index, would go on with the entries' time. */
+  private putAttributes(inode: InodeId, attributes: Attributes, now: Registers): void {
+    const bytes = encodeAttributes(attributes);
+    const isFolder = now.d.at(-1)?.value.kind === 'directory';
+    const before = now.a.at(-1)?.value;
+    if (isFolder && attributes.mtime !== undefined && before !== undefined && isSame('a', before, bytes)) {
+      const { mtime: _, ...rest } = attributes;
+      this.put(inode, 'a', encodeAttributes(rest));
+    }
+    this.put(inode, 'a', bytes);
   }
 
   /**

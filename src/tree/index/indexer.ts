@@ -74,17 +74,17 @@ class DatabaseIndexer implements Indexer {
   private updateNow(change: Parameters<Indexer['update']>[0]): IndexChange {
     const { touched, known, heads, seq, time, times, passed = [] } = change;
     const observed: Observed[] = [];
-    const timeOf = (inode: InodeId) => times?.get(inode);
+    const timesOf = (inode: InodeId) => times?.get(inode);
     const observe = (inode: InodeId, before: Row | undefined, now: Row) => {
       if (before !== undefined || !now.alive) observed.push({ inode, before, now });
     };
     const changes = [...touched].map((each): Change => {
       return { inode: each, registers: known.has(each) ? known.get(each) : this.reader.read(each) };
     });
-    const { layer, counts, inodes } = resolveIn(this.hot, changes, { time, timeOf, observe });
+    const { layer, counts, inodes } = resolveIn(this.hot, changes, { time, timesOf, observe });
     const meta: Meta = { ...this.meta, heads, seq, counts: addCounts(this.meta.counts, counts) };
     const shown = changeOf(layer, inodes, this.hot);
-    const wallMs = (inode: InodeId) => Number((timeOf(inode) ?? time) / 1_000_000n);
+    const wallMs = (inode: InodeId) => Number((timesOf(inode)?.last ?? time) / 1_000_000n);
     const notes = this.history.note(observed, passed, wallMs);
     if (notes !== undefined) this.history.keep(notes);
     const also = notes && ((batch: Batch) => this.history.write(batch, notes));

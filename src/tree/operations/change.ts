@@ -8,6 +8,7 @@ import {
   type OpId,
   type RegisterWrite,
 } from '../schema.js';
+import type { Node } from '../tree.js';
 import { attributesOf, isLoser, loserOf, materialising } from './conflict.js';
 import { removal, rowOf, type View, versionsOf } from './view.js';
 
@@ -96,8 +97,14 @@ export function setAttributes(
     const [discarded, own] = made.writes;
     return { inode: made.inode, writes: [discarded, { ...own, a: merged(own.a ?? {}, change) }] };
   }
-  const attributes = view.tables.row(node.id)?.registers.a.at(-1)?.value ?? {};
-  return { inode: node.id, writes: [{ inode: node.id, a: merged(attributes, change) }] };
+  return { inode: node.id, writes: [{ inode: node.id, a: merged(presentAttributes(view, node), change) }] };
+}
+
+/** As they hold now: a folder's time that was set by hand ends with the next change of an entry. */
+function presentAttributes(view: View, node: Node): Attributes {
+  const { mtime, ...rest } = view.tables.row(node.id)?.registers.a.at(-1)?.value ?? {};
+  const isOver = mtime === undefined || (node.kind === 'directory' && mtime !== node.mtime);
+  return isOver ? rest : { ...rest, mtime };
 }
 
 function merged(attributes: Attributes, change: AttributeChange): Attributes {

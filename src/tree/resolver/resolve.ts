@@ -135,6 +135,7 @@ function setTimes(space: Workspace, inode: InodeId, row: Row, before: Registers)
   row.ctime = space.timeFor(inode);
   if (kindOf(inode, row.registers) !== 'directory') return;
   if (before.d.length === 0) row.mtime = row.registers.d.at(-1)?.value.mtime ?? row.mtime;
-  const byHand = row.registers.a.at(-1)?.value.mtime;
-  if (byHand !== undefined && byHand !== before.a.at(-1)?.value.mtime) space.setFolderTime(inode, byHand);
+  const byHand = row.registers.a.at(-1);
+  if (byHand?.value.mtime === undefined || byHand.id === before.a.at(-1)?.id) return;
+  space.setFolderTime(inode, byHand.value.mtime);
 }

@@ -87,11 +87,18 @@ export interface Change {
   registers: Registers | undefined;
 }
 
+/** When operations of this machine changed an inode, by its wall clock, nanoseconds. */
+export interface LocalTimes {
+  last: bigint;
+  /** When it came, moved or went; absent where these did none of it. */
+  placed?: bigint;
+}
+
 export interface Context {
   /** This machine's wall clock, nanoseconds: becomes ctime and the folders' mtime; decides nothing. */
   time: bigint;
-  /** Overrides `time` for an inode that a local operation changed. */
-  timeOf?(inode: InodeId): bigint | undefined;
+  /** Override `time` for an inode that local operations changed. */
+  timesOf?(inode: InodeId): LocalTimes | undefined;
   /** Told of every inode that changed. */
   observe?(inode: InodeId, before: Row | undefined, now: Row): void;
 }

@@ -86,7 +86,7 @@ export class Workspace {
   }
 
   timeFor(inode: InodeId): bigint {
-    return this.context.timeOf?.(inode) ?? this.context.time;
+    return this.context.timesOf?.(inode)?.last ?? this.context.time;
   }
 
   /** A time set by hand holds over what changed in the folder in the same batch, but for what is known to have
@@ -117,7 +117,7 @@ export class Workspace {
   }
 
   private countName(seat: Seat, dentry: Dentry, cause: InodeId, by: 1 | -1): void {
-    const time = this.timeFor(cause);
+    const time = this.context.timesOf?.(cause)?.placed ?? this.timeFor(cause);
     const folder = this.edit(seat.parent);
     if (time >= (this.entryTimes.get(seat.parent) ?? time)) {
       this.entryTimes.set(seat.parent, time);

@@ -81,6 +81,22 @@ export const attributeCases: PosixCase[] = [
     },
   },
   {
+    name: 'a folder’s time is set again to what it was set to before an entry changed',
+    run(folder) {
+      const path = join(folder, 'd');
+      fs.mkdirSync(path);
+      for (const name of ['one', 'two']) {
+        fs.utimesSync(path, 1_000_000_000, 1_000_000_000);
+        fs.mkdirSync(join(path, name));
+        assert.ok(fs.statSync(path).mtimeMs > 1_500_000_000_000);
+        fs.chmodSync(path, 0o700);
+        assert.ok(fs.statSync(path).mtimeMs > 1_500_000_000_000);
+        fs.utimesSync(path, 1_000_000_000, 1_000_000_000);
+        assert.equal(fs.statSync(path).mtimeMs, 1_000_000_000_000);
+      }
+    },
+  },
+  {
     name: 'the times of a symbolic link are its own',
     run(folder) {
       fs.writeFileSync(join(folder, 'f'), 'x');

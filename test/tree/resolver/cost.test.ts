@@ -184,7 +184,7 @@ test('the times of local operations go by inode', () => {
   };
   resolve(tables, [{ inode: 'f/0', registers }], {
     time: 5n,
-    timeOf: (inode) => (inode === 'f/0' ? 3n : undefined),
+    timesOf: (inode) => (inode === 'f/0' ? { last: 3n } : undefined),
   });
   assert.equal(viewNode(tables, 'f/0')?.ctime, 3n);
   assert.equal(viewNode(tables, ROOT)?.mtime, 3n);
