@@ -1,6 +1,6 @@
 // Runs the compiled tests with node's own test runner: `node scripts/test.js [unit|search|system] [file-part …]`.
 // Unit tests run side by side; searches (simulations by seeds, planted faults) are slow and the same on every Node;
-// system tests own mounts and network namespaces and run one after the other.
+// system tests own mounts and network namespaces under names of their own, and mostly wait: two files at a time.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,7 +36,7 @@ function run(name, files, concurrency) {
   return result.status === 0;
 }
 
-const CONCURRENCY = { unit: 2, search: 2, system: 1 };
+const CONCURRENCY = { unit: 2, search: 2, system: 2 };
 let ok = true;
 for (const [kind, concurrency] of Object.entries(CONCURRENCY)) {
   if (only !== '' && only !== kind) continue;
