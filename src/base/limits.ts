@@ -97,6 +97,14 @@ export const LIMITS = {
   messagesHandledMax: 16_384,
   /** Bulk data handed to a socket at a time: what a control message has to wait for. */
   bulkWindowBytes: 2 * 1024 * 1024,
+  /** What bulk data may add to the time that a control message takes on a slow line. */
+  lineQueueMs: 150,
+  /** Bytes on their way to one peer: at first, and within these bounds by what its line was seen to carry. */
+  lineWindowBytesStart: 256 * 1024,
+  lineWindowBytesMin: 64 * 1024,
+  lineWindowBytesMax: 32 * 1024 * 1024,
+  /** Parts that one frame is cut into. */
+  framePartsMax: 1_024,
   /** A peer for which more than this waits to be sent does not read, and is cut off. */
   linkBacklogBytesMax: 128 * 1024 * 1024,
   /** Connections that have not finished their handshake, in all and from one address. */

@@ -16,10 +16,12 @@ export type Frame =
   | { kind: 'ping'; id: number }
   | { kind: 'pong'; id: number }
   /** The pod with the lower id says that this connection is the link. */
-  | { kind: 'use' };
+  | { kind: 'use' }
+  /** A piece of a longer frame, which is whole with its last one; control frames may come between. */
+  | { kind: 'part'; last: boolean; bytes: Uint8Array };
 
 /** Numbers on the wire; append only. */
-const KINDS = ['send', 'request', 'answer', 'error', 'cancel', 'ping', 'pong', 'use'] as const;
+const KINDS = ['send', 'request', 'answer', 'error', 'cancel', 'ping', 'pong', 'use', 'part'] as const;
 
 /** @throws WormholeError `too-large` beyond the limit of a frame, `invalid` for a body that is not plain data */
 export function encodeFrame(frame: Frame): Buffer {
@@ -61,6 +63,8 @@ function fieldsOf(frame: Frame): unknown[] {
       return [frame.id, frame.code, frame.message];
     case 'use':
       return [];
+    case 'part':
+      return [frame.last, frame.bytes];
     default:
       return [frame.id];
   }
@@ -83,6 +87,9 @@ function frameFrom(kind: Frame['kind'] | undefined, fields: unknown[]): Frame {
       return { kind, id: identifier(first) };
     case 'use':
       return { kind };
+    case 'part':
+      if (!(second instanceof Uint8Array)) throw malformed('a part of it is no bytes');
+      return { kind, last: first === true, bytes: second };
     default:
       throw malformed('its kind is unknown');
   }

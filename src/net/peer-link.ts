@@ -11,7 +11,9 @@ import {
   WormholeError,
 } from '../base/index.js';
 import { Asked, type AskOptions } from './asked.js';
+import { FrameParts } from './frame-parts.js';
 import { decodeFrame, encodeFrame, type Frame } from './frames.js';
+import { Line } from './line.js';
 import type { Handler, Link, Priority } from './link.js';
 import { Outbox } from './outbox.js';
 import { Served } from './served.js';
@@ -37,14 +39,14 @@ export class PeerLink implements Link {
   readonly peer: PodId;
   readonly address: string;
   readonly openedAtMs: number;
-  roundTripMs: number | undefined;
   receivedBytes = 0;
   private readonly options: PeerLinkOptions;
   private readonly outbox: Outbox;
   private readonly asked: Asked;
   private readonly served: Served;
   private readonly ended = new AbortController();
-  private readonly pings = new Map<number, number>();
+  private readonly line = new Line();
+  private readonly parts = new FrameParts();
   private nextPing = 1;
   private heardAtMs: number;
   private wholeFrameAtMs: number;
@@ -64,9 +66,14 @@ export class PeerLink implements Link {
         return socket.bufferedAmount;
       },
     };
-    this.outbox = new Outbox(sink, options.pace ?? new Pace(clock), () =>
-      this.end('the peer does not read what it is sent'),
-    );
+    this.outbox = new Outbox({
+      sink,
+      pace: options.pace ?? new Pace(clock),
+      line: this.line,
+      clock,
+      probe: () => this.ping(),
+      overflow: () => this.end('the peer does not read what it is sent'),
+    });
     const send = (frame: Frame, priority: Priority) => this.sendFrame(frame, priority);
     this.asked = new Asked(send);
     const { handlers, log } = options;
@@ -83,6 +90,10 @@ export class PeerLink implements Link {
 
   get open(): boolean {
     return !this.ended.signal.aborted;
+  }
+
+  get roundTripMs(): number | undefined {
+    return this.line.roundTripMs;
   }
 
   get sentBytes(): number {
@@ -155,7 +166,11 @@ export class PeerLink implements Link {
         this.sendFrame({ kind: 'pong', id: frame.id }, 'control');
         break;
       case 'pong':
-        this.measure(frame.id);
+        this.line.answered(frame.id, this.options.clock.monotonicMs());
+        this.outbox.pump();
+        break;
+      case 'part':
+        this.takePart(frame);
         break;
       case 'use':
         this.options.onUse?.();
@@ -182,20 +197,19 @@ export class PeerLink implements Link {
     }
   }
 
+  /** Behind everything that was sent before, so that its answer says that all of that has come. */
   private ping(): void {
     const id = this.nextPing++;
-    this.pings.set(id, this.options.clock.monotonicMs());
-    this.pings.delete(id - 8);
+    this.line.probed(id, this.options.clock.monotonicMs(), this.outbox.full);
     this.sendFrame({ kind: 'ping', id }, 'control');
   }
 
-  /** Smooths round trips as TCP does (RFC 6298). */
-  private measure(id: number): void {
-    const sentAt = this.pings.get(id);
-    if (sentAt === undefined) return;
-    this.pings.delete(id);
-    const ms = this.options.clock.monotonicMs() - sentAt;
-    this.roundTripMs = this.roundTripMs === undefined ? ms : this.roundTripMs + (ms - this.roundTripMs) / 8;
+  private takePart(part: Extract<Frame, { kind: 'part' }>): void {
+    const whole = this.parts.add(part);
+    if (whole === undefined) return;
+    const frame = decodeFrame(whole);
+    if (frame.kind === 'part') throw new WormholeError('protocol', 'a part of a frame is cut into parts');
+    this.take(frame);
   }
 
   /** Part of a large frame on a slow network is a sign of life too. */

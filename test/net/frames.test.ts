@@ -34,6 +34,14 @@ const frame: fc.Arbitrary<Frame> = fc.oneof(
   fc.record({ kind: fc.constant('error' as const), id, code, message: text }, plain),
   fc.record({ kind: short, id }, plain),
   fc.constant({ kind: 'use' as const }),
+  fc.record(
+    {
+      kind: fc.constant('part' as const),
+      last: fc.boolean(),
+      bytes: fc.uint8Array().map((part) => Buffer.from(part)),
+    },
+    plain,
+  ),
 );
 
 test('every frame comes back as it was', () => {
