@@ -1,9 +1,12 @@
-import { LIMITS } from '../base/index.js';
+import { LIMITS, Semaphore } from '../base/index.js';
 import type { Evictable } from './cache/evictable.js';
 import type { Space } from './cache/space.js';
 import type { FileChunks } from './chunks/file-chunks.js';
 import type { VerifiedChunk, VerifiedChunks } from './chunks/verified-chunks.js';
 import type { ChunkId } from './content.js';
+
+/** Chunks being written to the cache at the same time: more would only wait for each other at the disk. */
+const CACHE_WRITERS = 6;
 
 export interface StoringOptions {
   chunks: VerifiedChunks;
@@ -18,6 +21,7 @@ export class Storing {
   private readonly files: FileChunks;
   private readonly evictable: Evictable;
   private readonly space: Space;
+  private readonly cacheWriters = new Semaphore(CACHE_WRITERS);
 
   constructor(options: StoringOptions) {
     this.chunks = options.chunks;
@@ -83,7 +87,7 @@ export class Storing {
     try {
       if (this.chunks.has(id)) return;
       await this.evictable.add(id, length);
-      await this.chunks.putVerified(chunk, { durable: false });
+      await this.cacheWriters.run(async () => this.chunks.putVerified(chunk, { durable: false }));
     } catch (error) {
       this.evictable.release(id);
       throw error;

@@ -11,8 +11,9 @@ interface Waiting {
 
 type Store = (chunk: VerifiedChunk, options: { keep: boolean }) => Promise<void>;
 
-/** Chunks being written at once: enough to share the commits that say they may be evicted. */
-const WRITERS = 8;
+/** Chunks on their way at once: as many as come while the rows that say they may be evicted are committed, so that
+ *  these go in few commits, each of which waits for the disk. */
+const WRITERS = 64;
 
 /**
  * Fetched chunks on their way to the disk. Readers do not wait for that: they find the bytes here. What cannot be
