@@ -40,6 +40,21 @@ export class LocalIds {
     this.pair(source, target);
   }
 
+  /** A file that is open has lost its last name: while it is open its local id stands for it, and for nothing in the
+   *  tree. */
+  orphaned(local: InodeId): void {
+    const tree = this.treeByLocal.get(local);
+    if (tree !== undefined) this.localByTree.delete(tree);
+    this.treeByLocal.delete(local);
+    this.spent.add(local);
+    if (tree !== undefined) this.spent.add(tree);
+  }
+
+  /** It is no longer open. */
+  closed(local: InodeId): void {
+    if (!this.localByTree.has(local)) this.spent.delete(local);
+  }
+
   private pair(local: InodeId, tree: InodeId): void {
     this.localByTree.set(tree, local);
     this.treeByLocal.set(local, tree);

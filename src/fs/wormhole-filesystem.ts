@@ -472,7 +472,11 @@ class TreeFileSystem implements WormholeFileSystem {
   release(handle: FileHandle): Answer<void> {
     const { file } = this.handle(handle);
     this.handles.delete(handle);
-    if (file.orphan !== undefined && file.handles === 1) this.orphans.delete(this.orphanId(file));
+    if (file.orphan !== undefined && file.handles === 1) {
+      const local = this.orphanId(file);
+      this.orphans.delete(local);
+      this.ids.closed(local);
+    }
     return this.files.release(file);
   }
 
@@ -553,9 +557,15 @@ class TreeFileSystem implements WormholeFileSystem {
 
   /** The inode's last name went away; it lives on while it is open. */
   private orphan(node: Node): void {
-    const local = this.ids.local(node.id);
-    const file = this.files.orphaned(node.id, node);
-    if (file !== undefined && file.handles > 0) this.orphans.set(local, file);
+    this.keepOrphan(node.id, this.files.orphaned(node.id, node));
+  }
+
+  /** Its local id goes on standing for it; should an edit elsewhere bring the inode back, that is another file. */
+  private keepOrphan(inode: InodeId, file: OpenFile | undefined): void {
+    if (file?.orphan === undefined || file.handles === 0) return;
+    const local = this.ids.local(inode);
+    this.orphans.set(local, file);
+    this.ids.orphaned(local);
   }
 
   private orphanId(file: OpenFile): InodeId {
@@ -632,15 +642,15 @@ class TreeFileSystem implements WormholeFileSystem {
     }
     for (const { parent, name } of change.names) invalidator.entry(this.ids.local(parent), name);
     for (const inode of change.inodes) {
+      const local = this.ids.local(inode);
       this.refresh(inode);
-      invalidator.inode(this.ids.local(inode));
+      invalidator.inode(local);
     }
   }
 
   /** An open file takes up what the tree has of it now. */
   private refresh(inode: InodeId): void {
-    const file = this.files.refresh(inode, this.tree.node(inode));
-    if (file?.orphan !== undefined && file.handles > 0) this.orphans.set(this.ids.local(inode), file);
+    this.keepOrphan(inode, this.files.refresh(inode, this.tree.node(inode)));
   }
 
   /**

@@ -338,6 +338,39 @@ test('what was published does not come back over what was renamed over it, after
   await killed.close();
 });
 
+test('an edit elsewhere brings back what was deleted and replaced here: each name shows its own file, the open ones theirs', async () => {
+  const [here, there] = [
+    await new Rig(join(folder, 'back-here')).open(),
+    await new Rig(join(folder, 'back-there')).open('b', false),
+  ];
+  here.fetchFrom(there);
+  there.fetchFrom(here);
+  for (const name of ['deleted', 'draft', 'document']) await here.save(name, `old ${name}`);
+  await here.tree.commit();
+  await exchange(here.tree, there.tree);
+  const opened = await here.fs.open((await here.stat('deleted')).inode, READ);
+  here.fs.unlink(ROOT, 'deleted');
+  await here.fs.rename(ROOT, 'draft', ROOT, 'document', { noreplace: false, exchange: false });
+  for (const name of ['deleted', 'draft']) {
+    const { inode } = await there.stat(name);
+    const handle = await there.fs.open(inode, { ...WRITE, truncate: true });
+    await there.fs.write(handle, 0, Buffer.from(`new ${name}`));
+    await there.fs.flush(handle);
+    await there.fs.release(handle);
+  }
+  for (const rig of [here, there]) await rig.tree.commit();
+  await exchange(here.tree, there.tree);
+  assert.equal(await here.text('deleted'), 'new deleted');
+  assert.equal(await here.text('draft'), 'new draft');
+  assert.equal(await here.text('document'), 'old draft');
+  assert.equal(Buffer.from(await here.fs.read(opened, 0, 100)).toString(), 'old deleted');
+  const numbers = await Promise.all(['deleted', 'draft', 'document'].map((name) => here.stat(name)));
+  assert.equal(new Set(numbers.map(({ ino }) => ino)).size, 3);
+  await here.fs.release(opened);
+  assert.equal(await here.text('deleted'), 'new deleted');
+  for (const rig of [here, there]) await rig.close();
+});
+
 test('a remote edit reaches an open reader; an edit here at the same time stays beside it', async () => {
   const b = await new Rig(join(folder, 'b')).open('b', false);
   a.fetchFrom(b);
