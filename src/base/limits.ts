@@ -46,6 +46,8 @@ export const LIMITS = {
   /** Changes that follow one another faster than this are a stream, whose groups wait for longer. */
   streamGapMs: 10,
   streamDelayMs: 20,
+  /** Inodes and names of others' changes that the mount's thread takes note of at a time. */
+  echoEntriesMax: 4_096,
   /** From so many local operations that wait for the document on, whoever makes them is asked to wait. */
   pendingOperationsHigh: 10_000,
   /** Beyond so many, further ones are refused. */

@@ -26,6 +26,7 @@ export class RemoteChanges {
   take(change: Change): void {
     const { listener, namesMax } = this.options;
     if (change.names.length > namesMax || change.inodes.length > namesMax) return;
+    if (change.of !== undefined && change.of > namesMax) return;
     const changes = [...this.namesOf(change), ...this.inodesOf(change)];
     if (changes.length > 0) listener.changed(changes, (folder) => this.pathOf(folder));
   }

@@ -52,14 +52,17 @@ export interface NewEntry {
 export interface TreeEvents extends Record<string, unknown> {
   /** Remote changes have landed in the index: what the kernel must forget. `names`: folder and entry, with what it
    *  led to before (null: nothing), where that is known. `contents`: files among the inodes with other bytes.
-   *  `everything`: the index was built anew, and anything may be different. */
+   *  `everything`: the index was built anew, and anything may be different. `of`: a bulk comes in parts, of so many
+   *  inodes and names in all. */
   changed: {
     inodes: InodeId[];
     names: { parent: InodeId; name: string; before?: { inode: InodeId; kind: Node['kind'] } | null }[];
     contents?: InodeId[];
     everything?: true;
+    of?: number;
   };
-  /** The index has taken in changes, of this pod or of others, in these inodes; undefined: it was built anew. */
+  /** The index has taken in changes, of this pod or of others, in these inodes; undefined: in any, it was built anew
+   *  or took in a bulk. */
   indexed: { inodes: readonly InodeId[] | undefined };
   /** The document reached these heads, durably (local groups and remote batches alike). */
   advanced: { heads: Heads };

@@ -93,6 +93,7 @@ export class WormholeTree implements Tree {
     };
     this.stopListening = [
       engine.events.on('echo', (echo) => this.echoed(echo)),
+      engine.events.on('shown', (part) => this.shown(part)),
       engine.events.on('durable', (durable) => this.durable(durable)),
       engine.events.on('changes', (changes) => this.events.emit('changes', changes)),
       engine.events.on('state', (state) => this.changeState(state)),
@@ -359,12 +360,18 @@ export class WormholeTree implements Tree {
     const { generation } = this.overlay;
     const different = this.overlay.echo(echo);
     const rebuilt = generation !== this.overlay.generation;
-    this.events.emit('indexed', { inodes: rebuilt ? undefined : echo.change.inodes });
+    const isAll = rebuilt || echo.of !== undefined;
+    this.events.emit('indexed', { inodes: isAll ? undefined : echo.change.inodes });
+    const bulk = echo.of === undefined ? {} : { of: echo.of };
     if (rebuilt) this.events.emit('changed', { inodes: [], names: [], everything: true });
     else if (different.inodes.length > 0 || different.names.length > 0)
-      this.events.emit('changed', different);
+      this.events.emit('changed', { ...different, ...bulk });
     if (this.relief !== undefined && this.overlay.pendingWrites < LIMITS.pendingOperationsHigh / 2)
       this.relieve();
+  }
+
+  private shown({ change, of }: EngineEvents['shown']): void {
+    this.events.emit('changed', { ...this.overlay.shown(change), of });
   }
 
   private durable({ heads, seq }: EngineEvents['durable']): void {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { test } from 'node:test';
-import { LOST_FOUND, type NewEntry, ROOT } from '../../src/tree/index.js';
+import { LIMITS } from '../../src/base/index.js';
+import { LOST_FOUND, type NewEntry, ROOT, type TreeEvents } from '../../src/tree/index.js';
 import { DIRECTORY, exchange, file, lines, withTrees } from './fixture.js';
 
 test('what was done is seen at once, after the echo, and after a restart', () =>
@@ -352,4 +353,48 @@ test('a folder’s time set by hand holds over what is done in its folders after
     assert.deepEqual([tree.node(docs.id)?.mtime, tree.node(inner.id)?.mtime], [7n, 8n]);
     await tree.commit();
     assert.deepEqual([tree.node(docs.id)?.mtime, tree.node(inner.id)?.mtime], [7n, 8n]);
+
+test('a bulk of others comes in parts: it is seen whole at once, and every name is told', () =>
+  withTrees(async (folder, open) => {
+    const a = await open(`${folder}/a`);
+    const b = await open(`${folder}/b`, 'b');
+    const shared = a.create(ROOT, 'shared', DIRECTORY, {}).id;
+    const old = a.create(shared, 'old', file('old'), {}).id;
+    await a.commit();
+    await exchange(a, b);
+    assert.equal(b.lookup(shared, 'missing 0'), undefined);
+    assert.equal(b.node(old)?.content, 'old');
+    const count = LIMITS.echoEntriesMax;
+    for (let at = 0; at < count; at += 256) {
+      const batch = Array.from({ length: 256 }, (_, i) => ({
+        name: `missing ${at + i}`,
+        data: file(`c${at + i}`),
+      }));
+      a.createMany(batch.map((entry) => ({ ...entry, parent: shared, attributes: {} })));
+    }
+    a.setData(old, { size: 3, mtime: 1n, content: 'new' }, a.node(old)?.versions ?? []);
+    await a.commit();
+
+    const told: TreeEvents['changed'][] = [];
+    let [seenAtFirst, contentAtFirst]: [number, string | undefined] = [0, ''];
+    b.events.on('changed', (change) => {
+      if (told.push(change) > 1) return;
+      seenAtFirst = b.list(shared, undefined, 2 * count).length;
+      contentAtFirst = b.node(old)?.content;
+      assert.ok(b.lookup(shared, `missing ${count - 1}`), 'nothing that was looked for before is remembered');
+    });
+    await exchange(a, b);
+    assert.deepEqual([seenAtFirst, contentAtFirst], [count + 1, 'new']);
+    assert.ok(told.length > 2, 'in parts');
+    for (const { inodes, names, of } of told) {
+      assert.ok(inodes.length + names.length <= LIMITS.echoEntriesMax);
+      assert.ok((of ?? 0) > 2 * count, 'each says how much there is in all');
+    }
+    const names = told.flatMap((change) => change.names).filter(({ parent }) => parent === shared);
+    assert.equal(new Set(names.map(({ name }) => name)).size, count);
+    assert.ok(names.every(({ before }) => before === null));
+    assert.deepEqual(
+      told.flatMap(({ contents }) => contents ?? []),
+      [old],
+    );
   }));

@@ -41,8 +41,10 @@ export interface EngineReady {
 
 export interface EngineEvents extends Record<string, unknown> {
   /** The index shows a batch: local operations up to and with `seq`, or remote changes (`remote`). Sent after
-   *  the index's write is committed, so a refreshed read sees it. Carries on `seq` in both cases. */
-  echo: { seq: number; change: IndexChange; heads: Heads; remote: boolean };
+   *  the index's write is committed, so a refreshed read sees it. Carries on `seq` in both cases. What others did in
+   *  bulk comes in parts, of `of` entries in all: this is the first, `shown` brings the others. */
+  echo: { seq: number; change: IndexChange; heads: Heads; remote: boolean; of?: number };
+  shown: { change: IndexChange; of: number };
   /** Changes of this pod, durable here, to be pushed to peers. */
   changes: { changes: Uint8Array[]; heads: Heads };
   /** The document is durable up to these heads and this operation: the journal may drop what is not above. */

@@ -21,6 +21,23 @@ export interface IndexChange {
   contents?: InodeId[];
 }
 
+export function entriesOf({ inodes, names }: IndexChange): number {
+  return inodes.length + names.length;
+}
+
+/** The same change in parts of at most so many entries. */
+export function partsOf({ inodes, names, contents = [] }: IndexChange, entriesMax: number): IndexChange[] {
+  const rewritten = new Set(contents);
+  const parts: IndexChange[] = [];
+  for (let at = 0; at < inodes.length; at += entriesMax) {
+    const some = inodes.slice(at, at + entriesMax);
+    parts.push({ inodes: some, names: [], contents: some.filter((inode) => rewritten.has(inode)) });
+  }
+  for (let at = 0; at < names.length; at += entriesMax)
+    parts.push({ inodes: [], names: names.slice(at, at + entriesMax) });
+  return parts;
+}
+
 /** Keeps the index equal to the resolver's result for the document. Lives in the engine's worker. */
 export interface Indexer {
   /** The heads that the index shows and the last journaled operation that is in it. Empty heads: no index yet. */

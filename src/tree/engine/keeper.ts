@@ -1,11 +1,11 @@
-import { type Clock, type Emitter, WormholeError } from '../../base/index.js';
+import { type Clock, type Emitter, LIMITS, WormholeError } from '../../base/index.js';
 import type { Passed } from '../history/passed.js';
 import type { LocalTimes } from '../resolver/tables.js';
 import { type Heads, type InodeId, type Registers, ROOT } from '../schema.js';
 import type { ChangeLog } from './change-log.js';
 import type { ChangeRecord } from './change-record.js';
 import type { EngineEvents } from './client.js';
-import type { IndexChange, Indexer } from './indexer.js';
+import { entriesOf, type IndexChange, type Indexer, partsOf } from './indexer.js';
 import type { KnownRegisters } from './known-registers.js';
 import { sameHeads } from './load.js';
 
@@ -120,7 +120,19 @@ export class Keeper {
     const now = this.parts.now();
     const change = this.updateIndex(dirty, now);
     this.dirty = undefined;
-    this.parts.events.emit('echo', { ...now, change, remote: dirty.remote });
+    this.echo(now, change, dirty.remote);
+  }
+
+  private echo(now: { heads: Heads; seq: number }, change: IndexChange, remote: boolean): void {
+    const { events } = this.parts;
+    const of = entriesOf(change);
+    if (!remote || of <= LIMITS.echoEntriesMax) {
+      events.emit('echo', { ...now, change, remote });
+      return;
+    }
+    const [first = change, ...others] = partsOf(change, LIMITS.echoEntriesMax);
+    events.emit('echo', { ...now, change: first, remote, of });
+    for (const part of others) events.emit('shown', { change: part, of });
   }
 
   /** Resolves when everything that went in so far survives a power cut; then peers and the journal hear of it.

@@ -46,8 +46,10 @@ export type FromThread =
   | { kind: 'fatal'; error: PlainError; curable: boolean };
 
 export type EngineEvent = {
-  [Name in 'echo' | 'changes' | 'durable' | 'state']: { name: Name; value: EngineEvents[Name] };
-}['echo' | 'changes' | 'durable' | 'state'];
+  [Name in EventName]: { name: Name; value: EngineEvents[Name] };
+}[EventName];
+
+type EventName = 'echo' | 'shown' | 'changes' | 'durable' | 'state';
 
 export interface PlainError {
   code: ErrorCode;

@@ -225,6 +225,11 @@ function forwardingLog(out: Outbox, part = ''): Log {
 function forwardEvents(events: Emitter<EngineEvents>, out: Outbox): void {
   const forward = (event: EngineEvent) => out.send({ kind: 'event', event });
   events.on('echo', (value) => forward({ name: 'echo', value }));
+  // By themselves, so that the other thread can do something else in between.
+  events.on('shown', (value) => {
+    out.flush();
+    forward({ name: 'shown', value });
+  });
   events.on('changes', (value) => forward({ name: 'changes', value }));
   events.on('durable', (value) => forward({ name: 'durable', value }));
 }

@@ -54,6 +54,12 @@ export class HotTables implements IndexReader {
     for (const { parent, name } of names) this.hotNames.delete(`${parent}\0${name}`);
   }
 
+  forgetAll(): void {
+    this.below.refresh();
+    this.hotRows.clear();
+    this.hotNames.clear();
+  }
+
   /** A layer was written: what it holds is what the database has. */
   adopt(layer: LayeredTables): void {
     for (const [inode, row] of layer.heldRows()) this.hotRows.set(inode, { row });
@@ -63,7 +69,6 @@ export class HotTables implements IndexReader {
   /** The index was built again: everything comes from other tables now. */
   replace(below: DatabaseTables): void {
     this.below = below;
-    this.hotRows.clear();
-    this.hotNames.clear();
+    this.forgetAll();
   }
 }

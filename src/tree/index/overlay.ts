@@ -33,6 +33,8 @@ export interface Echo {
   change: IndexChange;
   heads: Heads;
   remote: boolean;
+  /** The change is the first part of one with so many entries. */
+  of?: number;
 }
 
 /**
@@ -56,6 +58,9 @@ export class Overlay {
   /** Values of the index that pending operations have overwritten. */
   private readonly overwritten = new Map<InodeId, Set<OpId>>();
   private current: Pending | undefined;
+  /** What this pod had done itself of the last echo of others' changes. */
+  private ownNames: ReadonlySet<string> = new Set();
+  private ownRows: ReadonlySet<InodeId> = new Set();
 
   /** @param actor the provisional one of this pod */
   constructor(database: Database, actor: string, log: Log) {
@@ -126,8 +131,8 @@ export class Overlay {
 
   /** The index shows more: lets go of what it covers, and shows the rest over it anew.
    *  @returns what looks different to readers now; nothing when the index was built anew: anything may */
-  echo({ seq, change, remote }: Echo): IndexChange {
-    const rebuilt = this.refresh(change);
+  echo({ seq, change, remote, of }: Echo): IndexChange {
+    const rebuilt = this.refresh(change, of !== undefined);
     this.echoedSeq = Math.max(this.echoedSeq, seq);
     const settled = this.takeSettled(seq);
     const dropped = this.drop(settled, seq);
@@ -140,16 +145,25 @@ export class Overlay {
       names: [...dropped.names, ...moved.names],
     };
     if (!remote) return different;
-    const ownNames = new Set(settled.flatMap(({ names }) => names.map(keyOf)));
-    const ownRows = new Set(settled.flatMap(({ rows }) => rows));
-    // What this pod did itself was seen before: of that, what the index had before says nothing.
-    const names = change.names
-      .filter(({ parent }) => parent !== MARKS)
-      .map((seat) => (ownNames.has(keyOf(seat)) ? { parent: seat.parent, name: seat.name } : seat));
+    this.ownNames = new Set(settled.flatMap(({ names }) => names.map(keyOf)));
+    this.ownRows = new Set(settled.flatMap(({ rows }) => rows));
+    const { inodes, names, contents = [] } = this.shown(change);
     return {
-      inodes: [...new Set([...change.inodes, ...different.inodes])],
+      inodes: [...new Set([...inodes, ...different.inodes])],
       names: [...names, ...different.names],
-      contents: (change.contents ?? []).filter((inode) => !ownRows.has(inode)),
+      contents,
+    };
+  }
+
+  /** A part of what others did. @returns what of it looks different to readers: what this pod did itself was seen
+   *  before, and of that, what the index had before says nothing */
+  shown({ inodes, names, contents = [] }: IndexChange): IndexChange {
+    return {
+      inodes,
+      names: names
+        .filter(({ parent }) => parent !== MARKS)
+        .map((seat) => (this.ownNames.has(keyOf(seat)) ? { parent: seat.parent, name: seat.name } : seat)),
+      contents: contents.filter((inode) => !this.ownRows.has(inode)),
     };
   }
 
@@ -178,13 +192,15 @@ export class Overlay {
     return this.hot.rows(after);
   }
 
-  /** @returns whether the index was built anew */
-  private refresh(change: IndexChange): boolean {
+  /** @param isPart much more than this has changed
+   *  @returns whether the index was built anew */
+  private refresh(change: IndexChange, isPart: boolean): boolean {
     this.database.refresh();
     const { generation } = this.meta;
     this.meta = readMeta(this.database);
     if (this.meta.generation === generation) {
-      this.hot.forget(change);
+      if (isPart) this.hot.forgetAll();
+      else this.hot.forget(change);
       return false;
     }
     this.hot.replace(new DatabaseTables(this.database, this.meta.generation));

@@ -119,7 +119,7 @@ export async function openPod(folder: string, options: PodOptions = {}): Promise
   const events = new Emitter<EngineEvents>();
   const seen: Pod['events'] = [];
   const sent: Uint8Array[] = founder ? [foundingOf(network).change] : [];
-  for (const event of ['echo', 'changes', 'durable', 'state'] as const) {
+  for (const event of ['echo', 'shown', 'changes', 'durable', 'state'] as const) {
     events.on(event, (value) => seen.push({ name: event, value }));
   }
   events.on('changes', ({ changes }) => sent.push(...changes));
