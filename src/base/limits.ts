@@ -43,9 +43,9 @@ export const LIMITS = {
   groupOperationsMax: 4_096,
   /** Inodes that one group writes to, unless a single operation does to more. */
   groupWritesMax: 4_096,
-  /** Changes that follow one another faster than this are a stream, whose groups wait for longer. */
+  /** Changes that go on following one another faster than this are a stream, whose groups wait for longer. */
   streamGapMs: 10,
-  streamDelayMs: 20,
+  streamDelayMs: 50,
   /** Inodes and names of others' changes that the mount's thread takes note of at a time. */
   echoEntriesMax: 4_096,
   /** From so many local operations that wait for the document on, whoever makes them is asked to wait. */

@@ -6,6 +6,8 @@ import type { Operation } from './schema.js';
 const retryMs = 1_000;
 /** A stream of more than two operations in a millisecond makes ever larger groups; a slower one does not. */
 const BULK_MS_PER_OPERATION = 0.5;
+/** A file that is written is two or three operations at once: only some tens of them in a row are a stream. */
+const GAPS_REMEMBERED = 8;
 
 export interface PublisherOptions {
   engine: EngineClient;
@@ -56,7 +58,8 @@ export class Publisher {
 
   add(operation: Operation): void {
     const nowMs = this.options.clock.monotonicMs();
-    this.gapMs = (this.gapMs + Math.min(nowMs - this.lastAddMs, LIMITS.groupBulkDelayMsMax)) / 2;
+    const gapMs = Math.min(nowMs - this.lastAddMs, LIMITS.groupBulkDelayMsMax);
+    this.gapMs += (gapMs - this.gapMs) / GAPS_REMEMBERED;
     this.lastAddMs = nowMs;
     this.queue.push(operation);
     this.kick();
