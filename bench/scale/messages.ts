@@ -6,8 +6,10 @@ export interface Requests {
   create: { ask: { count: number; apart: boolean }; answer: { processorMs: number; mainMs: number } };
   rename: { ask: Record<string, never>; answer: { shownMs: number; durableMs: number } };
   diverge: { ask: { count: number; side: number }; answer: { seconds: number } };
-  snapshot: { ask: Record<string, never>; answer: Uint8Array | undefined };
-  adopt: { ask: Uint8Array; answer: { files: number } };
+  /** Writes the document for a joiner into a file, where there is one to be written. */
+  snapshot: { ask: { path: string }; answer: { written: boolean } };
+  /** Reads it part by part, as it would come from a peer. */
+  adopt: { ask: { path: string }; answer: { files: number } };
   generate: { ask: Record<string, never>; answer: Uint8Array | undefined };
   receive: { ask: Uint8Array; answer: { heads: readonly string[] } };
   /** Takes pushed changes; answers how long it took until readers saw them. */

@@ -1,4 +1,5 @@
 // One pod's tree in a process of its own, as the daemon has it: document and index in their thread, readers here.
+import { open as openFile, writeFile } from 'node:fs/promises';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { silentLog, systemClock, systemRandom } from '../../src/base/index.js';
@@ -10,6 +11,7 @@ type Handlers = { [Name in RequestName]: (ask: Requests[Name]['ask']) => Promise
 
 const FILE = { kind: 'file', size: 0, content: '', mode: 0o644 } as const;
 const PEER = 'peer';
+const PART_BYTES = 1024 * 1024;
 const loop = monitorEventLoopDelay({ resolution: 5 });
 let tree: Tree;
 const opened = () => tree;
@@ -70,9 +72,18 @@ const handlers: Handlers = {
     await tree.commit();
     return { seconds: (performance.now() - started) / 1000 };
   },
-  snapshot: () => tree.sync.snapshot(),
-  async adopt(snapshot) {
-    await tree.sync.adopt(snapshot);
+  async snapshot({ path }) {
+    const bytes = await tree.sync.snapshot();
+    if (bytes !== undefined) await writeFile(path, bytes);
+    return { written: bytes !== undefined };
+  },
+  async adopt({ path }) {
+    const handle = await openFile(path);
+    const { size } = await handle.stat();
+    const bytes = Buffer.alloc(size);
+    for (let at = 0; at < size; ) at += (await handle.read(bytes, at, PART_BYTES, at)).bytesRead;
+    await handle.close();
+    await tree.sync.adopt(bytes);
     return { files: tree.counts().files };
   },
   generate: () => tree.sync.generate(PEER),

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { residentMegabytes } from '../../test/system/pods.js';
+import { processorMs, residentMegabytes } from '../../test/system/pods.js';
 import type { Answer, RequestName, Requests } from './messages.js';
 
 /** A pod's tree in a process of its own. */
@@ -33,6 +33,11 @@ export class RemotePod {
   /** Anonymous memory of all threads, MB. */
   get megabytes(): number {
     return residentMegabytes(this.child.pid ?? 0);
+  }
+
+  /** Processor time of all threads so far, seconds: what a machine that others use too does not lengthen much. */
+  get processorSeconds(): number {
+    return processorMs(this.child.pid ?? 0) / 1000;
   }
 
   async end(): Promise<void> {

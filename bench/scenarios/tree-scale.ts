@@ -51,7 +51,7 @@ async function measure(folder: string, files: number, start: () => RemotePod): P
     if (limit !== undefined) rounded.target = atMost(limit, value, unit);
     if (note !== undefined) rounded.note = note;
     figures.push(rounded);
-    console.error(`  ${rounded.name}: ${value.toFixed(2)} ${unit}`);
+    console.error(`  ${rounded.name}: ${value.toFixed(2)} ${unit}${note === undefined ? '' : ` (${note})`}`);
   };
 
   const made = await makeTree(join(folder, 'a'), files);
@@ -66,7 +66,7 @@ async function measure(folder: string, files: number, start: () => RemotePod): P
   const opening = { founder: true, name: 'a', folder: join(folder, 'a') };
   await timed(
     async () => a.ask('open', opening),
-    (ms) => figure('index built from the document', ms / 1000, 's'),
+    (ms) => figure('index built from the document', ms / 1000, 's', undefined, spent(a)),
   );
   await a.ask('close', {});
   await a.end();
@@ -84,7 +84,7 @@ async function measure(folder: string, files: number, start: () => RemotePod): P
   figure('memory, serving from the index', a.megabytes, 'MB', target.indexMB, 'RssAnon at the first answer');
   await timed(
     () => a.ask('loaded', {}),
-    (ms) => figure('document loaded after', ms / 1000, 's'),
+    (ms) => figure('document loaded after', ms / 1000, 's', undefined, spent(a)),
   );
   figure('memory, document loaded', a.megabytes, 'MB');
   await sleep(5_000);
@@ -104,13 +104,14 @@ async function measure(folder: string, files: number, start: () => RemotePod): P
   const b = start();
   await b.ask('open', { founder: false, name: 'b', folder: join(folder, 'b') });
   for (const pod of [a, b]) await pod.ask('loop', {});
+  const beforeJoin = b.processorSeconds;
   await timed(
     async () => {
-      const snapshot = await a.ask('snapshot', {});
-      if (snapshot === undefined) await converse(a, b);
-      else await b.ask('adopt', snapshot);
+      const path = join(folder, 'snapshot');
+      if ((await a.ask('snapshot', { path })).written) await b.ask('adopt', { path });
+      else await converse(a, b);
     },
-    (ms) => figure('cold join, tree complete', ms / 1000, 's', target.joinS),
+    (ms) => figure('cold join, tree complete', ms / 1000, 's', target.joinS, spent(b, beforeJoin)),
   );
   await slices('during a cold join', a, b, figure);
 
@@ -125,9 +126,13 @@ async function measure(folder: string, files: number, start: () => RemotePod): P
     b.ask('diverge', { count: CHANGES_A_SIDE, side: 1 }),
   ]);
   for (const pod of [a, b]) await pod.ask('loop', {});
+  const beforeMerge = b.processorSeconds;
   await timed(
     () => converse(a, b),
-    (ms) => figure('merge of 10,000 changes on each of two sides', ms / 1000, 's', target.mergeS),
+    (ms) => {
+      const name = 'merge of 10,000 changes on each of two sides';
+      figure(name, ms / 1000, 's', target.mergeS, spent(b, beforeMerge));
+    },
   );
   await slices('during the merge', a, b, figure);
   const [one, other] = [await a.ask('fingerprint', {}), await b.ask('fingerprint', {})];
@@ -147,6 +152,11 @@ async function slices(
 ): Promise<void> {
   const [ofA, ofB] = [await a.ask('loop', {}), await b.ask('loop', {})];
   figure(`longest slice of an event loop ${when}`, Math.max(ofA.longestMs, ofB.longestMs), 'ms', SLICE_MS);
+}
+
+/** What a pod has computed since. */
+function spent(pod: RemotePod, sinceSeconds = 0): string {
+  return `${(pod.processorSeconds - sinceSeconds).toFixed(1)} s of processor time`;
 }
 
 /** Until neither has anything to say. */

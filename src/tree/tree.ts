@@ -207,7 +207,7 @@ export interface Tree {
     disconnect(peer: string): Promise<void>;
     /** The whole document for a peer whose own is empty; undefined when it is small enough for plain sync. */
     snapshot(): Promise<Uint8Array | undefined>;
-    /** Starts this pod's empty document from a peer's snapshot; resolves when it is durable here.
+    /** Starts this pod's empty document from a peer's snapshot, whose bytes are given away; resolves when it is durable here.
      *  @throws WormholeError `protocol` when it is not valid or of another network, `exists` when not empty */
     adopt(snapshot: Uint8Array): Promise<Heads>;
   };

@@ -87,7 +87,7 @@ export interface EngineClient {
   disconnect(peer: PodId): Promise<void>;
   /** The whole document for a cold joiner, or undefined when it is small enough for plain sync. */
   snapshotForPeer(): Promise<Uint8Array | undefined>;
-  /** Starts an empty document from a peer's snapshot. Resolves when it is durable here.
+  /** Starts an empty document from a peer's snapshot, whose bytes are given away. Resolves when it is durable here.
    *  @throws WormholeError `protocol` when it is not valid or of another network, `exists` when not empty */
   adoptSnapshot(snapshot: Uint8Array): Promise<Heads>;
 

@@ -125,8 +125,11 @@ class ThreadedEngine implements EngineClient {
   }
 
   adoptSnapshot(snapshot: Uint8Array): Promise<Heads> {
-    const copy = Uint8Array.from(snapshot);
-    return this.request('adoptSnapshot', [copy], [copy.buffer]);
+    // To copy a hundred megabytes would hold up the mount.
+    const { buffer } = snapshot;
+    const isWhole = buffer instanceof ArrayBuffer && snapshot.byteLength === buffer.byteLength;
+    const given = isWhole ? new Uint8Array(buffer) : Uint8Array.from(snapshot);
+    return this.request('adoptSnapshot', [given], [given.buffer]);
   }
 
   forgetHistory(periodMs: number): Promise<void> {
