@@ -81,7 +81,8 @@ const handlers: Handlers = {
     const handle = await openFile(path);
     const { size } = await handle.stat();
     const bytes = Buffer.alloc(size);
-    for (let at = 0; at < size; ) at += (await handle.read(bytes, at, PART_BYTES, at)).bytesRead;
+    for (let at = 0; at < size; at += PART_BYTES)
+      await handle.read(bytes, at, Math.min(PART_BYTES, size - at), at);
     await handle.close();
     await tree.sync.adopt(bytes);
     return { files: tree.counts().files };
