@@ -353,6 +353,7 @@ test('a folder’s time set by hand holds over what is done in its folders after
     assert.deepEqual([tree.node(docs.id)?.mtime, tree.node(inner.id)?.mtime], [7n, 8n]);
     await tree.commit();
     assert.deepEqual([tree.node(docs.id)?.mtime, tree.node(inner.id)?.mtime], [7n, 8n]);
+  }));
 
 test('a bulk of others comes in parts: it is seen whole at once, and every name is told', () =>
   withTrees(async (folder, open) => {
