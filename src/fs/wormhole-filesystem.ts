@@ -641,6 +641,9 @@ class TreeFileSystem implements WormholeFileSystem {
       invalidator.everything();
     }
     for (const { parent, name } of change.names) invalidator.entry(this.ids.local(parent), name);
+    // The kernel keeps listings too, and the times of the folder are new.
+    for (const folder of new Set(change.names.map(({ parent }) => parent)))
+      invalidator.inode(this.ids.local(folder));
     for (const inode of change.inodes) {
       const local = this.ids.local(inode);
       this.refresh(inode);

@@ -1,5 +1,7 @@
 import type { Stat } from '../fs/index.js';
+import type { Cookies } from './directory-streams.js';
 import { ROOT_NODE } from './protocol/constants.js';
+import type { RemovedFolder } from './removed-folder.js';
 
 export type InodeId = Stat['inode'];
 
@@ -13,14 +15,16 @@ export interface Node {
   lookups: number;
   /** Open handles. */
   opens: number;
-  /** When the kernel was last given its attributes by a name, in monotonic milliseconds. */
+  /** When the kernel was last given its attributes by a name, or a folder's entries, in monotonic milliseconds. */
   foundMs: number;
+  /** Of a folder: by what number its names were handed out. */
+  cookies: Cookies | undefined;
   /** Changes of a folder's entries whose answer is not there yet: the kernel holds its lock. */
   pendingChanges: number;
   /** Reads whose answer is not there yet: the kernel holds locks on their pages. */
   pendingReads: number;
-  /** What `stat` shows of a folder that was removed while somebody is in it. */
-  removed: Stat | undefined;
+  /** A folder that was removed while somebody may be in it. */
+  removed: RemovedFolder | undefined;
   /** Its pages may be older than what the file system has: the next open must drop them. */
   stale: boolean;
 }
@@ -83,6 +87,7 @@ export class NodeTable {
       lookups: 0,
       opens: 0,
       foundMs: 0,
+      cookies: undefined,
       pendingChanges: 0,
       pendingReads: 0,
       removed: undefined,

@@ -331,14 +331,12 @@ export class WormholeTree implements Tree {
     this.tellAside(touched, asked);
   }
 
-  /** An operation may change further names (a conflict copy gets its plain name back), which nobody asked for, and
-   *  with them their folders. */
+  /** An operation may change further names (a conflict copy gets its plain name back), which nobody asked for. */
   private tellAside(touched: readonly Seat[], asked: readonly Seat[]): void {
     const isAsked = ({ parent, name }: Seat) =>
       asked.some((seat) => seat.parent === parent && seat.name === name);
     const names = touched.filter((seat) => !isAsked(seat));
-    const inodes = [...new Set(names.map(({ parent }) => parent))];
-    if (names.length > 0) this.events.emit('changed', { inodes, names });
+    if (names.length > 0) this.events.emit('changed', { inodes: [], names });
   }
 
   private nodeAfter(inode: InodeId): Node {

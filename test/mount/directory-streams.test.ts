@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { FileSystem } from '../../src/fs/index.js';
-import { DirectoryStream } from '../../src/mount/directory-streams.js';
+import { Cookies, DirectoryStream } from '../../src/mount/directory-streams.js';
 
 /** A folder of names in order, as a file system lists it. */
 class Folder {
@@ -26,7 +26,7 @@ function read(stream: DirectoryStream, folder: Folder, cookie: number, count: nu
   while (names.length < count) {
     const entry = stream.peek(folder.fileSystem);
     if (entry === undefined || entry instanceof Promise) break;
-    cookies.push(stream.cookie);
+    cookies.push(stream.cookieOf(entry));
     names.push(entry.name);
     stream.advance(entry);
   }
@@ -100,4 +100,15 @@ test('an entry that has vanished is skipped without a cookie', () => {
   assert.ok(first !== undefined && !(first instanceof Promise));
   stream.skip();
   assert.deepEqual(read(stream, folder, 2, 10), { names: ['b', 'c'], cookies: [3, 4] });
+});
+
+test('the kernel goes on behind a name by the number that it has from an earlier listing of the folder', () => {
+  const folder = new Folder();
+  for (const each of ['a', 'b', 'c', 'd']) folder.names.add(each);
+  const cookies = new Cookies();
+  const { cookies: given } = read(new DirectoryStream('d', cookies), folder, 0, 3);
+  folder.names.delete('b');
+  const another = new DirectoryStream('d', cookies);
+  assert.deepEqual(read(another, folder, given[1] ?? 0, 10).names, ['c', 'd']);
+  assert.deepEqual(read(another, folder, given[0] ?? 0, 10).names, ['c', 'd']);
 });

@@ -61,6 +61,9 @@ const openFlags = (w: World) =>
   w.pick([0, 0, 0, C.O_APPEND, C.O_NOFOLLOW, C.O_DIRECTORY, C.O_SYNC]) |
   C.O_NONBLOCK;
 
+/** A chown that sets neither is the kernel's own affair on a mount (docs/posix.md). */
+const owners = (uid: number, gid: number) => [uid, uid === -1 && gid === -1 ? 4321 : gid];
+
 /** What a program may do to a folder. */
 const STEPS: readonly Step[] = [
   [10, (w) => ['slot_open', w.next(SLOTS), w.path(), openFlags(w), w.mode()]],
@@ -96,8 +99,8 @@ const STEPS: readonly Step[] = [
   [2, (w) => ['names', w.path()]],
   [2, (w) => ['access', w.path(), w.next(8)]],
   [4, (w) => ['chmod', w.path(), w.mode()]],
-  [2, (w) => ['chown', w.path(), w.pick([-1, 0, 1234, 65534]), w.pick([-1, 0, 4321, 65534])]],
-  [1, (w) => ['lchown', w.path(), w.pick([-1, 0, 1234]), w.pick([-1, 0, 4321])]],
+  [2, (w) => ['chown', w.path(), ...owners(w.pick([-1, 0, 1234, 65534]), w.pick([-1, 0, 4321, 65534]))]],
+  [1, (w) => ['lchown', w.path(), ...owners(w.pick([-1, 0, 1234]), w.pick([-1, 0, 4321]))]],
   [4, (w) => ['utimens', w.path(), w.time(), w.time(), w.next(2) === 1]],
   [3, (w) => ['setxattr', w.path(), w.pick(NAMES), w.bytes().subarray(0, 1000), w.next(3)]],
   [2, (w) => ['getxattr', w.path(), w.pick(NAMES)]],

@@ -16,12 +16,15 @@ const skip = absent ?? false;
 const RUNS = Number(process.env['WORMHOLE_RUNS'] ?? 100);
 const STEPS = Number(process.env['WORMHOLE_STEPS'] ?? 200);
 const given = process.env['WORMHOLE_SEED'];
-/** CI does the same each time, so that what fails there is the change's doing; another seed looks further. */
-const firstSeed = given === undefined ? 1 : Number(given);
-const seeds = Array.from(
-  { length: given === undefined || process.env['WORMHOLE_RUNS'] !== undefined ? RUNS : 1 },
-  (_, index) => firstSeed + index,
-);
+/** Each has found something once. */
+const FIXED = [1, 359314950];
+/** New ones in every run: what fails stays, as one of those above. */
+const firstSeed = given === undefined ? Date.now() % 2 ** 30 : Number(given);
+const runs = given === undefined || process.env['WORMHOLE_RUNS'] !== undefined ? RUNS : 1;
+const seeds = [
+  ...(given === undefined ? FIXED : []),
+  ...Array.from({ length: runs }, (_, index) => firstSeed + index),
+].slice(0, runs);
 
 describe('a pod alone', { skip }, () => {
   let folder: string;
@@ -51,7 +54,7 @@ describe('a pod alone', { skip }, () => {
   }
 
   test('random operations do what they do in a plain folder', () => {
-    console.log(`seeds ${seeds[0]} to ${seeds.at(-1)} (again with WORMHOLE_SEED=n)`);
+    console.log(`seeds ${firstSeed} to ${seeds.at(-1)} (again with WORMHOLE_SEED=n)`);
     for (const seed of seeds) {
       const [plain, mounted] = [join(folder, 'plain', 'random'), pod.path('random')];
       mkdirSync(plain);

@@ -13,15 +13,16 @@ import type { Request, Session } from '../session.js';
 
 export function getattr(session: Session, request: Request): void {
   const { inode, removed } = session.node(request.node);
-  const answer = removed ?? session.fileSystem.stat(inode);
+  const answer = removed?.stat ?? session.fileSystem.stat(inode);
   session.answer(request, answer, (stat) => session.attributes(request, stat));
 }
 
 export function setattr(session: Session, request: Request): void {
   const asked = decodeSetattr(request.buffer.view, request.length);
-  const { inode } = session.node(request.node);
+  const { inode, removed } = session.node(request.node);
   const handle = (asked.valid & VALID.handle) === 0 ? undefined : asked.handle;
-  const answer = session.fileSystem.setStat(inode, changeOf(asked), handle);
+  const change = changeOf(asked);
+  const answer = removed?.setStat(change) ?? session.fileSystem.setStat(inode, change, handle);
   session.answer(request, answer, (stat) => session.attributes(request, stat));
 }
 
@@ -65,7 +66,8 @@ export function getxattr(session: Session, request: Request): void {
     session.failWith(request, 'EOPNOTSUPP');
     return;
   }
-  const answer = session.fileSystem.getxattr(session.node(request.node).inode, name);
+  const { inode, removed } = session.node(request.node);
+  const answer = removed === undefined ? session.fileSystem.getxattr(inode, name) : removed.getxattr(name);
   session.answer(request, answer, (value) => {
     if (value === undefined) session.failWith(request, 'ENODATA');
     else sendXattr(session, request, size, value);
@@ -74,7 +76,8 @@ export function getxattr(session: Session, request: Request): void {
 
 export function listxattr(session: Session, request: Request): void {
   const size = decodeXattrSize(request.buffer.view, request.length);
-  const answer = session.fileSystem.listxattr(session.node(request.node).inode);
+  const { inode, removed } = session.node(request.node);
+  const answer = removed?.listxattr() ?? session.fileSystem.listxattr(inode);
   session.answer(request, answer, (names) => {
     const list = names.map((name) => `${name}\0`).join('');
     sendXattr(session, request, size, Buffer.from(list));
@@ -96,10 +99,12 @@ export function setxattr(session: Session, request: Request): void {
     session.failWith(request, 'EOPNOTSUPP');
     return;
   }
-  const answer = session.fileSystem.setxattr(session.node(request.node).inode, name, value, {
-    create: (flags & XATTR_FLAG.create) !== 0,
-    replace: (flags & XATTR_FLAG.replace) !== 0,
-  });
+  const how = { create: (flags & XATTR_FLAG.create) !== 0, replace: (flags & XATTR_FLAG.replace) !== 0 };
+  const { inode, removed } = session.node(request.node);
+  const answer =
+    removed === undefined
+      ? session.fileSystem.setxattr(inode, name, value, how)
+      : removed.setxattr(name, value, how);
   session.answer(request, answer, () => void session.ok(request));
 }
 
@@ -109,6 +114,8 @@ export function removexattr(session: Session, request: Request): void {
     session.failWith(request, 'EOPNOTSUPP');
     return;
   }
-  const answer = session.fileSystem.removexattr(session.node(request.node).inode, name);
+  const { inode, removed } = session.node(request.node);
+  const answer =
+    removed === undefined ? session.fileSystem.removexattr(inode, name) : removed.removexattr(name);
   session.answer(request, answer, () => void session.ok(request));
 }

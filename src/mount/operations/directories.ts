@@ -1,9 +1,10 @@
 /** Operations on open folders. */
 
 import type { Answer } from '../../base/index.js';
-import { WormholeError } from '../../base/index.js';
+import { then, WormholeError } from '../../base/index.js';
 import { inodeNumber, type Stat } from '../../fs/index.js';
 import type { DirectoryStream, ListedEntry } from '../directory-streams.js';
+import { OPEN_ANSWER } from '../protocol/constants.js';
 import { type DirectoryEntry, DirectoryPacker, FILE_TYPE } from '../protocol/directory.js';
 import { decodeHandle, decodeRead } from '../protocol/requests.js';
 import type { Request, Session } from '../session.js';
@@ -12,8 +13,9 @@ import type { Request, Session } from '../session.js';
 const LISTING_BYTES_MAX = 64 * 1024;
 
 export function opendir(session: Session, request: Request): void {
-  const handle = session.directories.open(session.node(request.node).inode);
-  if (!session.opened(request, handle, 0)) session.directories.close(handle);
+  const { handle, keeps } = session.directories.open(session.node(request.node));
+  const flags = OPEN_ANSWER.cacheDirectory | (keeps ? OPEN_ANSWER.keepCache : 0);
+  if (!session.opened(request, handle, flags)) session.directories.close(handle);
 }
 
 export function releasedir(session: Session, request: Request): void {
@@ -45,6 +47,8 @@ class Listing {
   private readonly packer: DirectoryPacker;
   /** Nodes whose references the kernel gets with this answer. */
   private readonly given: number[] = [];
+  /** The folder is; what is in it then is too. */
+  private isFleeting = false;
 
   constructor(session: Session, request: Request, plus: boolean) {
     const { handle, offset, size } = decodeRead(request.buffer.view, request.length);
@@ -65,7 +69,12 @@ class Listing {
     if (this.offset < 1) this.addDot('.', 1, this.request.node);
     if (this.offset < 2)
       this.addDot('..', 2, this.session.nodes.get(this.request.node)?.parent ?? this.request.node);
-    this.session.answer(this.request, this.fill(), () => this.send());
+    const folder = this.plus ? this.statOf(this.stream.inode) : undefined;
+    const filled = then(folder, (stat) => {
+      this.isFleeting = stat?.fleeting ?? false;
+      return this.fill();
+    });
+    this.session.answer(this.request, filled, () => this.send());
   }
 
   private fill(): Answer<void> {
@@ -79,7 +88,7 @@ class Listing {
         continue;
       }
       if (!this.packer.hasRoomFor(entry.name)) return;
-      const stat = this.session.fileSystem.lookup(this.stream.inode, entry.name);
+      const stat = this.statOf(entry.inode);
       if (stat instanceof Promise)
         return stat.then((later) => this.addPlus(entry, later)).then(() => this.fill());
       this.addPlus(entry, stat);
@@ -91,11 +100,28 @@ class Listing {
       this.stream.skip();
       return;
     }
+    if (this.isFleeting) stat.fleeting = true;
     const node = this.session.nodes.remember(stat, this.request.node);
     this.given.push(node.number);
-    const described = { ...this.describe(entry), ino: stat.ino, type: (stat.mode >> 12) & 15 };
+    const { name } = entry;
+    const described = {
+      name,
+      ino: stat.ino,
+      type: (stat.mode >> 12) & 15,
+      cookie: this.stream.cookieOf(entry),
+    };
     this.packer.addWithStat(described, node.number, stat, this.session.timeouts);
     this.stream.advance(entry);
+  }
+
+  /** By its inode, which costs less than by its name. Undefined when it has gone since it was listed. */
+  private statOf(inode: Stat['inode']): Answer<Stat | undefined> {
+    try {
+      const stat = this.session.fileSystem.stat(inode);
+      return stat instanceof Promise ? stat.catch(undefinedWhenGone) : stat;
+    } catch (error) {
+      return undefinedWhenGone(error);
+    }
   }
 
   private describe(entry: ListedEntry): DirectoryEntry {
@@ -103,7 +129,7 @@ class Listing {
       name: entry.name,
       ino: inodeNumber(entry.inode),
       type: FILE_TYPE[entry.kind],
-      cookie: this.stream.cookie,
+      cookie: this.stream.cookieOf(entry),
     };
   }
 
@@ -115,7 +141,14 @@ class Listing {
   }
 
   private send(): void {
+    const folder = this.session.nodes.get(this.request.node);
+    if (folder !== undefined) folder.foundMs = performance.now();
     if (this.session.data(this.request, this.bytes.subarray(0, this.packer.length))) return;
     for (const number of this.given) this.session.nodes.forget(number, 1);
   }
+}
+
+function undefinedWhenGone(error: unknown): undefined {
+  if (error instanceof WormholeError && error.code === 'not-found') return undefined;
+  throw error;
 }

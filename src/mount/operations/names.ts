@@ -1,7 +1,9 @@
 /** Operations on the entries of a folder. */
-import { then, WormholeError } from '../../base/index.js';
-import type { Caller } from '../../fs/index.js';
+import { type Answer, then, WormholeError } from '../../base/index.js';
+import type { Caller, Stat } from '../../fs/index.js';
+import type { InodeId } from '../nodes.js';
 import { RENAME_FLAG } from '../protocol/constants.js';
+import { FILE_TYPE } from '../protocol/directory.js';
 import {
   decodeLink,
   decodeMkdir,
@@ -10,6 +12,7 @@ import {
   decodeRename,
   decodeSymlink,
 } from '../protocol/requests.js';
+import { RemovedFolder, xattrsOf } from '../removed-folder.js';
 import type { Request, Session } from '../session.js';
 
 export function callerOf(request: Request, umask: number): Caller {
@@ -77,14 +80,26 @@ export function rmdir(session: Session, request: Request): void {
   const name = decodeName(request.buffer.bytes, request.length, 0);
   const { inode } = session.node(request.node);
   const { fileSystem } = session;
-  const answer = then(fileSystem.lookup(inode, name), (stat) =>
-    then(fileSystem.rmdir(inode, name), () => {
-      // Whoever works in the folder still gets an answer about it, although the file system has it no more.
-      const node = stat === undefined ? undefined : session.nodes.find(stat.inode);
-      if (stat !== undefined && node !== undefined) node.removed = { ...stat, nlink: 0 };
-    }),
-  );
+  const answer = removing(session, inode, name, () => fileSystem.rmdir(inode, name));
   session.answer(request, answer, () => void session.ok(request));
+}
+
+/** Whoever works in a folder that goes still gets an answer about it, although the file system has it no more. */
+function removing(session: Session, parent: InodeId, name: string, act: () => Answer<void>): Answer<void> {
+  const { fileSystem, nodes } = session;
+  return then(fileSystem.lookup(parent, name), (stat) => {
+    const node = stat === undefined || !isFolder(stat) ? undefined : nodes.find(stat.inode);
+    if (stat === undefined || node === undefined) return act();
+    return then(xattrsOf(fileSystem, stat.inode), (xattrs) =>
+      then(act(), () => {
+        node.removed = new RemovedFolder(stat, xattrs);
+      }),
+    );
+  });
+}
+
+function isFolder({ mode }: Stat): boolean {
+  return ((mode >> 12) & 15) === FILE_TYPE.directory;
 }
 
 export function rename(session: Session, request: Request): void {
@@ -104,14 +119,13 @@ function move(session: Session, request: Request, second: boolean): void {
   }
   const controller = session.spareController ?? new AbortController();
   session.spareController = undefined;
-  const answer = session.fileSystem.rename(
-    session.node(request.node).inode,
-    name,
-    session.node(newParent).inode,
-    newName,
-    { noreplace: (flags & RENAME_FLAG.noreplace) !== 0, exchange: (flags & RENAME_FLAG.exchange) !== 0 },
-    controller.signal,
-  );
+  const [from, to] = [session.node(request.node).inode, session.node(newParent).inode];
+  const how = {
+    noreplace: (flags & RENAME_FLAG.noreplace) !== 0,
+    exchange: (flags & RENAME_FLAG.exchange) !== 0,
+  };
+  const act = () => session.fileSystem.rename(from, name, to, newName, how, controller.signal);
+  const answer = how.exchange ? act() : removing(session, to, newName, act);
   if (answer instanceof Promise)
     request.abort = () => controller.abort(new WormholeError('interrupted', 'the rename was given up'));
   else session.spareController = controller;

@@ -83,6 +83,8 @@ export const SETATTR_VALID = {
 /** Bits of `open_flags` in the answer to OPEN. */
 export const OPEN_ANSWER = {
   keepCache: 1 << 1,
+  /** Of a folder: the kernel keeps what it lists. */
+  cacheDirectory: 1 << 3,
   noFlush: 1 << 5,
 } as const;
 

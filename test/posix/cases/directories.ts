@@ -23,6 +23,28 @@ function take(directory: fs.Dir, limit = Number.POSITIVE_INFINITY): string[] {
 
 export const directoryCases: PosixCase[] = [
   {
+    name: 'a folder that is removed or replaced while it is open keeps its attributes, and they can be changed',
+    run(folder) {
+      for (const replaced of [false, true]) {
+        const path = join(folder, 'd');
+        fs.mkdirSync(path);
+        python('import os, sys; os.setxattr(sys.argv[1], "user.kept", b"x")', path);
+        const fd = fs.openSync(path, 'r');
+        if (replaced) fs.mkdirSync(join(folder, 'other'));
+        if (replaced) fs.renameSync(join(folder, 'other'), path);
+        else fs.rmdirSync(path);
+        fs.fchmodSync(fd, 0o710);
+        fs.fchownSync(fd, 1234, 4321);
+        fs.futimesSync(fd, 1, 1_000);
+        const { mode, nlink, uid, gid, mtimeMs } = fs.fstatSync(fd);
+        assert.deepEqual([mode, nlink, uid, gid, mtimeMs], [0o40710, 0, 1234, 4321, 1_000_000]);
+        const script = 'import os, sys; print(os.listxattr(sys.argv[1]))';
+        assert.equal(python(script, `/proc/${process.pid}/fd/${fd}`), "['user.kept']\n");
+        fs.closeSync(fd);
+      }
+    },
+  },
+  {
     name: 'a new folder is empty',
     run(folder) {
       fs.mkdirSync(join(folder, 'd'), { mode: 0o751 });

@@ -1,0 +1,66 @@
+import type { Answer } from '../base/index.js';
+import { then, WormholeError } from '../base/index.js';
+import type { FileSystem, Stat, StatChange } from '../fs/index.js';
+
+type Inode = Stat['inode'];
+
+/**
+ * A folder that was removed while somebody is in it or has it open. The file system has it no more; what a local one
+ * still answers about it, until it is let go, is answered from here.
+ */
+export class RemovedFolder {
+  stat: Stat;
+  private readonly xattrs: Map<string, Uint8Array>;
+
+  constructor(stat: Stat, xattrs: Map<string, Uint8Array>) {
+    this.stat = { ...stat, nlink: 0 };
+    this.xattrs = xattrs;
+  }
+
+  setStat({ mode, uid, gid, mtime }: StatChange): Stat {
+    const now = BigInt(Date.now()) * 1_000_000n;
+    const { stat } = this;
+    this.stat = {
+      ...stat,
+      mode: mode === undefined ? stat.mode : (stat.mode & ~0o7777) | mode,
+      uid: uid ?? stat.uid,
+      gid: gid ?? stat.gid,
+      mtime: mtime === 'now' ? now : (mtime ?? stat.mtime),
+      ctime: now,
+    };
+    return this.stat;
+  }
+
+  getxattr(name: string): Uint8Array | undefined {
+    return this.xattrs.get(name);
+  }
+
+  listxattr(): string[] {
+    return [...this.xattrs.keys()];
+  }
+
+  setxattr(name: string, value: Uint8Array, flags: { create: boolean; replace: boolean }): void {
+    const isSet = this.xattrs.has(name);
+    if (flags.create && isSet) throw new WormholeError('exists', `${name} is set already`);
+    if (flags.replace && !isSet) throw new WormholeError('no-attribute', `${name} is not set`);
+    this.xattrs.set(name, Uint8Array.from(value));
+  }
+
+  removexattr(name: string): void {
+    if (!this.xattrs.delete(name)) throw new WormholeError('no-attribute', `${name} is not set`);
+  }
+}
+
+/** What has to be known of a folder before it is removed. */
+export function xattrsOf(fileSystem: FileSystem, inode: Inode): Answer<Map<string, Uint8Array>> {
+  const xattrs = new Map<string, Uint8Array>();
+  const add = (names: readonly string[], at: number): Answer<Map<string, Uint8Array>> => {
+    const name = names[at];
+    if (name === undefined) return xattrs;
+    return then(fileSystem.getxattr(inode, name), (value) => {
+      if (value !== undefined) xattrs.set(name, value);
+      return add(names, at + 1);
+    });
+  };
+  return then(fileSystem.listxattr(inode), (names) => add(names, 0));
+}
