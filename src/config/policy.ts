@@ -43,6 +43,12 @@ export class Policies {
     return this.config.rules.length === 0;
   }
 
+  /** True when everything is kept for the same time once it was overwritten or deleted. */
+  get sameHistory(): boolean {
+    const { history, rules } = this.config;
+    return rules.every((rule) => rule.history === undefined || rule.history === history);
+  }
+
   of(path: string): Policy {
     if (this.uniform) return this.common;
     const matching = this.config.rules.filter((rule) => rule.path.matches(path));

@@ -113,6 +113,9 @@ export interface CollectOptions {
   /** Unnamed chunks are kept for so long, counted in time that this store was open; undefined: nothing is removed,
    *  and none is remembered. */
   historyMs: number | undefined;
+  /** What went out of the tree and is remembered, a page at a time; `over`: its own history has passed, be it
+   *  shorter than `historyMs`. A chunk of such contents alone need not wait for that. */
+  remembered?: () => Iterable<readonly { content: ContentId; over: boolean }[]>;
   /** Only what was unnamed before this time (of the store's uptime) is removed: all others know that it is. */
   seenByAllMs: number;
   /** Is given the named chunks that are not evictable, a thousand at a time. */

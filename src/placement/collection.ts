@@ -1,5 +1,5 @@
 import { type Clock, LIMITS, type Log, messageOf, type PodId } from '../base/index.js';
-import type { ChunkId, Collected, ContentStore, Naming } from '../content/index.js';
+import type { ChunkId, Collected, CollectOptions, ContentStore, Naming } from '../content/index.js';
 import type { Heads, Tree } from '../tree/index.js';
 import type { Layouts } from './layouts.js';
 import { Leases } from './leases.js';
@@ -10,14 +10,16 @@ import { belongsHere } from './plan.js';
 import { holders } from './rendezvous.js';
 
 export interface CollectionOptions {
-  tree: Pick<Tree, 'commit' | 'contents' | 'contentsAt' | 'events'>;
+  tree: Pick<Tree, 'commit' | 'contents' | 'contentsAt' | 'events' | 'history'>;
   content: Pick<ContentStore, 'collect' | 'release' | 'isKept' | 'chunksOf' | 'presence'>;
   peers: Pick<Peers, 'linked' | 'whoKeeps' | 'whenHas' | 'serveKept'>;
   layouts: () => Layouts;
   /** Other members. */
   others: () => readonly PodId[];
-  /** How long overwritten and deleted contents are kept, in milliseconds. */
+  /** How long overwritten and deleted contents are kept, in milliseconds: as long as any rule asks. */
   historyMs: () => number;
+  /** The same for a path; undefined where it is the same for all. */
+  historyOf: () => ((path: string) => number) | undefined;
   notes: Notes;
   pins: Pins;
   clock: Clock;
@@ -76,6 +78,7 @@ export class Collection {
     const found = await content.collect({
       naming: this.naming(),
       historyMs: Math.max(historyMs(), LIMITS.collectGraceMs),
+      ...this.remembered(),
       seenByAllMs: this.seenByAll(),
       kept: (ids) => this.letGo(ids, pinned),
       signal: this.stopping.signal,
@@ -88,6 +91,23 @@ export class Collection {
 
   close(): void {
     this.stopping.abort();
+  }
+
+  /** What is remembered by paths whose history may be over before the longest is. */
+  private remembered(): { remembered?: NonNullable<CollectOptions['remembered']> } {
+    const { historyOf, tree } = this.options;
+    const history = historyOf();
+    if (history === undefined) return {};
+    return {
+      *remembered() {
+        for (const page of tree.history.remembered()) {
+          yield page.map(({ path, content, ageMs }) => ({
+            content,
+            over: ageMs >= Math.max(history(path), LIMITS.collectGraceMs),
+          }));
+        }
+      },
+    };
   }
 
   /** Never rejects. */

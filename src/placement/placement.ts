@@ -199,7 +199,7 @@ export class Placement {
     if (file !== undefined) this.copier.add(file);
   }
 
-  /** How long overwritten and deleted contents stay, in ms: as long as any rule asks. */
+  /** For how long overwritten and deleted contents are listed, in ms: as long as any rule asks. */
   get historyMs(): number {
     return Math.max(...this.policies.all().map(({ policy }) => policy.history));
   }
@@ -379,6 +379,7 @@ export class Placement {
       layouts: () => this.outlook.layouts,
       others: () => [...membership.members()].map(({ id }) => id).filter((id) => id !== membership.self),
       historyMs: () => this.historyMs,
+      historyOf: () => (this.policies.sameHistory ? undefined : (path) => this.policies.of(path).history),
       notes,
       pins: this.pins,
       clock,
@@ -389,9 +390,9 @@ export class Placement {
   private makeReleases(): Releases {
     const { tree, content, peers, membership, log } = this.options;
     const { self } = membership;
-    const agreed = () => this.agreed();
+    const agreed = () => this.placesAlike();
     const layoutOf = ({ inode }: FileContent) => this.layoutOf(inode);
-    const stamp = () => this.pins.stamp;
+    const stamp = () => `${this.pins.stamp} ${this.outlook.layouts.fingerprint}`;
     const isPromised = (id: ChunkId) =>
       this.outlook.layouts.dependsOnClocks && this.collection.isPromised(id);
     const releaser = new Releaser({ tree, content, peers, self, layoutOf, agreed, stamp, isPromised });
@@ -434,6 +435,12 @@ export class Placement {
   /** True while all pods that may hold anything hold their share, and place everything as this one does. */
   private agreed(): boolean {
     return (this.settled || !this.holdsAnything()) && this.testimony.othersAgree();
+  }
+
+  /** True while no pod that may hold anything places anything otherwise. Where paths make no difference, a pod that has
+   *  not heard of the latest files does not either: somebody who writes all the time stops nobody. */
+  private placesAlike(): boolean {
+    return this.outlook.layouts.uniform ? this.testimony.othersPlaceAlike() : this.agreed();
   }
 
   private holdsAnything(): boolean {

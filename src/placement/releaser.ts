@@ -16,10 +16,10 @@ export interface ReleaserOptions {
   peers: Pick<Peers, 'whoKeeps'>;
   self: PodId;
   layoutOf: (file: FileContent) => Layout;
-  /** True while every pod that may hold anything says that it holds its share, under the layout that holds here. */
+  /** True while every pod that may hold anything says that it places everything as this one does. */
   agreed: () => boolean;
-  /** Rises when something is pinned here. */
-  stamp: () => number;
+  /** Another one when something is pinned here, or belongs elsewhere. */
+  stamp: () => string;
   /** True for a chunk that another pod may count on although it does not belong here: they place by their clocks. */
   isPromised: (id: ChunkId) => boolean;
 }
@@ -64,7 +64,7 @@ export class Releaser {
     batch: readonly { chunk: ChunkRef; layout: Layout }[],
     released: { chunks: number; bytes: number },
     dry: boolean,
-    stamp: number,
+    stamp: string,
     signal: AbortSignal,
   ): Promise<void> {
     const { peers, self, isPromised } = this.options;

@@ -76,13 +76,22 @@ export class Testimony {
 
   /** True while all other pods that may hold anything hold their share, and place everything as this one does. */
   othersAgree(): boolean {
+    return this.ofAllOthers((pod) => this.saysAll(pod));
+  }
+
+  /** True while they place every chunk as this one does, whatever they have by now. */
+  othersPlaceAlike(): boolean {
+    return this.ofAllOthers((pod) => this.saidLayout(pod) === this.options.outlook.layouts.fingerprint);
+  }
+
+  private ofAllOthers(holds: (pod: PodId) => boolean): boolean {
     const { membership, peers, outlook } = this.options;
     const declared = candidatesOf(membership.members(), outlook.config);
     // A pod that is lost may come back and count on what is here.
     if (declared.length !== outlook.layouts.candidates.length) return false;
     const linked = new Set(peers.linked());
     const others = declared.filter((pod) => pod.id !== membership.self);
-    return others.every((pod) => linked.has(pod.id) && this.saysAll(pod.id));
+    return others.every((pod) => linked.has(pod.id) && holds(pod.id));
   }
 
   close(): void {
@@ -101,6 +110,11 @@ export class Testimony {
       this.doubts.settle(pod);
       return;
     }
+  }
+
+  /** The layout by which a pod placed everything when it spoke last; it takes that back when it places otherwise. */
+  private saidLayout(pod: PodId): string | undefined {
+    return this.options.peers.settledAt(pod)?.[0];
   }
 
   /** True when a pod says that it holds its share of just what the tree has now. */

@@ -1,6 +1,7 @@
 /** Names by CRDT: the document's schema, local operations, the resolver, the index that readers use. */
 
 export { podOfActor } from './engine/actor.js';
+export type { Remembered } from './history/history.js';
 export type { DeletedEntry, MassDeletion, PastVersion } from './history/records.js';
 export { openTree, type TreeOptions } from './open-tree.js';
 export { isOfPod } from './operations/patch.js';

@@ -82,7 +82,11 @@ export class WormholeTree implements Tree {
       allocateSeveral: (count) => allocator.several(count),
       time: 0n,
     };
-    this.history = new History(database, (inode) => overlay.tables.row(inode));
+    this.history = new History(
+      database,
+      (inode) => overlay.tables.row(inode),
+      () => clock.monotonicMs(),
+    );
     this.sync = {
       generate: (peer) => engine.generate(peer),
       receive: (peer, message) => engine.receive(peer, message),

@@ -1,5 +1,6 @@
 /** The declared network, through `wh` and ordinary file operations: three hosts, a file, its rules and its crises. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,8 +11,7 @@ import type {
   ConfigEntry,
   ConfigPlan,
   ConfigShown,
-  Inspection,
-  Status,
+  ScrubResult,
 } from '../../src/daemon/control.js';
 import { makeNetwork, namespacesMissing, type TestNetwork } from './namespaces.js';
 import { eventually, must, TestPod, WH } from './pods.js';
@@ -47,17 +47,26 @@ rules:
   - path: /three/**
     copies: 3
     crisis: { mixed: read-only }
+  - path: /halted/**
+    crisis: { mixed: stop }
   - path: /archive/**
     read-only: true
   - path: "**/scratch/**"
     ignore: true
 crisis:
   grace: 4s
-  notify: ["exec:PAGER"]
+  notify: ["exec:PAGER", "http://10.77.0.1:4780/hook"]
 `;
 
 const file = () => join(folder, 'wormhole.yaml');
 const pages = () => join(folder, 'pages');
+/** A web hook on alpha's host: keeps each call as a line. */
+const HOOK = `const fs = require('node:fs');
+require('node:http').createServer((request, response) => {
+  request.setEncoding('utf8').on('data', (text) => fs.appendFileSync(process.argv[1], text + '\\n'));
+  request.on('end', () => response.end());
+}).listen(4780, '10.77.0.1');`;
+const calls = () => join(folder, 'calls');
 
 before(async () => {
   if (skip) return;
@@ -69,6 +78,7 @@ before(async () => {
   writeFileSync(pager, `#!/bin/sh\necho "$WORMHOLE_POD $WORMHOLE_POSTURE" >> ${pages()}\n`);
   chmodSync(pager, 0o755);
   writeFileSync(file(), DECLARED.replace('PAGER', pager));
+  lan.hosts[0]?.spawn(process.execPath, ['-e', HOOK, calls()], { stdio: 'ignore' });
 });
 
 after(async () => {
@@ -77,7 +87,7 @@ after(async () => {
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
 });
 
-const posture = async (pod: TestPod) => (await pod.json<Status>('status')).posture;
+const posture = async (pod: TestPod) => (await pod.status()).posture;
 const refused = (work: Promise<unknown>) => assert.rejects(work, { code: 'EROFS' });
 
 test('one command makes the network of a file, and its pods join by their invite alone', {
@@ -156,7 +166,7 @@ test('files lie where their rules say, and what is ignored stays where it was ma
     }
   }
   await b.ok('sync', '--wait', '--copies', '2', '--timeout', '60s');
-  const holders = async (path: string) => (await b.json<Inspection>('inspect', path)).holders.sort();
+  const holders = async (path: string) => (await b.inspect(path)).holders.sort();
   await eventually(async () => {
     for (let i = 0; i < 20; i += 7) {
       assert.deepEqual(await holders(`/scratch/f${i}`), ['beta']);
@@ -165,7 +175,7 @@ test('files lie where their rules say, and what is ignored stays where it was ma
       assert.ok(apart.includes('alpha') && apart.length >= 2, `${apart}`);
     }
   });
-  const inspected = await c.json<Inspection>('inspect', '/fast/f0');
+  const inspected = await c.inspect('/fast/f0');
   assert.equal(inspected.reason, '1 copy, by /fast/**; requiring media ssd');
   assert.equal(
     await readFile(c.path('scratch', 'f3'), 'utf8'),
@@ -191,7 +201,8 @@ test('what is read-only by a rule, and all of a frozen network, answers EROFS; u
 test('a lost pod: copies are made anew, the postures show, their responses hold and end with the crisis', {
   skip,
 }, async () => {
-  for (const name of ['accounts', 'three']) await mkdir(a.path(name));
+  for (const name of ['accounts', 'three', 'halted']) await mkdir(a.path(name));
+  await writeFile(a.path('halted', 'f'), 'not now\n');
   await writeFile(a.path('accounts', 'book'), 'ours\n');
   await a.ok('sync', '--wait', '--copies', '3', '--timeout', '60s');
   for (const pod of pods) assert.equal(await posture(pod), 'favourable');
@@ -202,18 +213,18 @@ test('a lost pod: copies are made anew, the postures show, their responses hold 
   await refused(writeFile(a.path('accounts', 'book'), 'changed\n'));
   await refused(writeFile(b.path('three', 'new'), 'x'));
   await writeFile(b.path('plain', 'written in the crisis'), 'x');
+  await assert.rejects(readFile(b.path('halted', 'f')), { code: 'EIO' }, 'stopped');
   assert.equal(await readFile(b.path('accounts', 'book'), 'utf8'), 'ours\n');
   // With gamma lost, alpha and beta hold everything between them.
   await a.ok('sync', '--wait', '--copies', '2', '--timeout', '60s').catch(() => {});
   await eventually(async () => {
-    const { copies } = await a.json<Inspection>('inspect', '/plain/f5');
-    assert.deepEqual(copies, { wanted: 2, held: 2 });
-    assert.deepEqual((await a.json<Inspection>('inspect', '/plain/written in the crisis')).copies, {
-      wanted: 2,
-      held: 2,
-    });
+    for (const path of ['/plain/f5', '/plain/written in the crisis'])
+      assert.deepEqual((await a.inspect(path)).copies, { wanted: 2, held: 2 });
   });
+  await throttled();
   assert.match(readFileSync(pages(), 'utf8'), /alpha critical/);
+  const call = JSON.parse(readFileSync(calls(), 'utf8').split('\n')[0] ?? '') as Record<string, string>;
+  assert.deepEqual([call['network'], call['posture'], call['before']], ['office', 'critical', 'favourable']);
   // The laptop on its train: alone, and in no crisis but where its rule says so.
   assert.equal(await posture(c), 'critical');
   await writeFile(c.path('plain', 'written alone'), 'x');
@@ -228,6 +239,46 @@ test('a lost pod: copies are made anew, the postures show, their responses hold 
     assert.equal(await readFile(a.path('accounts', 'book'), 'utf8'), 'ours again\n'),
   );
   await eventually(() => assert.match(readFileSync(pages(), 'utf8'), /alpha favourable/));
+  assert.equal(await readFile(b.path('halted', 'f'), 'utf8'), 'not now\n');
+});
+
+/** Resolves when a file is published and has its copies. */
+async function held(path: string, bytes: number, copies: number): Promise<void> {
+  await eventually(async () => {
+    const inspected = await a.inspect(path);
+    assert.equal(inspected.size, bytes);
+    assert.deepEqual(inspected.copies, { wanted: copies, held: copies });
+  });
+}
+
+/** In a posture that throttles, copies are made at 4 MB/s. */
+async function throttled(): Promise<void> {
+  const started = performance.now();
+  await writeFile(a.path('plain', 'large'), randomBytes(12e6));
+  await held('/plain/large', 12e6, 2);
+  // The first megabytes go at once. A busy machine only makes it take longer.
+  assert.ok(performance.now() - started > 1_500, 'it was copied faster than is declared');
+}
+
+test('a chunk that rots is found by the scrub and fetched again from another pod', { skip }, async () => {
+  const bytes = randomBytes(300_000);
+  await writeFile(a.path('three', 'precious'), bytes);
+  await held('/three/precious', bytes.length, 3);
+  const { chunks } = await b.inspect('/three/precious');
+  const id = chunks.find(({ length }) => length > 100_000)?.id ?? '';
+  const stored = join(b.home, 'office', 'store', 'content', 'chunks', id.slice(0, 2), id.slice(2));
+  const rotten = readFileSync(stored);
+  rotten[rotten.length >> 1] = (rotten[rotten.length >> 1] ?? 0) ^ 1;
+  writeFileSync(stored, rotten);
+  const scrubbed = await b.wh('scrub', '--json');
+  assert.equal(scrubbed.code, 3, scrubbed.stderr);
+  assert.equal((JSON.parse(scrubbed.stdout) as ScrubResult).damaged, 1);
+  await eventually(async () => {
+    assert.ok((await b.inspect('/three/precious')).chunks.every(({ here }) => here));
+    assert.deepEqual((await a.inspect('/three/precious')).copies, { wanted: 3, held: 3 });
+  });
+  assert.equal((await b.ask('scrub', {})).damaged, 0, 'mended');
+  assert.ok((await readFile(b.path('three', 'precious'))).equals(bytes));
 });
 
 test('a pod that leaves hands over what only it has, and one that is removed is drained first', {
@@ -244,7 +295,7 @@ test('a pod that leaves hands over what only it has, and one that is removed is 
   await c.ok('leave', '--timeout', '60s');
   assert.equal(await readFile(a.path('plain', 'of gamma'), 'utf8'), 'only here at first\n');
   await eventually(async () =>
-    assert.deepEqual((await a.json<Status>('status')).pods.map(({ name }) => name).sort(), ['alpha', 'beta']),
+    assert.deepEqual((await a.status()).pods.map(({ name }) => name).sort(), ['alpha', 'beta']),
   );
   await writeFile(b.path('plain', 'of beta'), 'with beta at first\n');
   await a.ok('remove', 'beta', '--timeout', '60s');

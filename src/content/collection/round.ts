@@ -6,6 +6,7 @@ import type { ChunkId, Collected, CollectOptions, ContentId, Naming } from '../c
 import type { Layouts } from '../reading/layouts.js';
 import type { Claims } from './claims.js';
 import { Fingerprints } from './fingerprints.js';
+import { findPassed, type Passed } from './passed.js';
 import type { Unnamed } from './unnamed.js';
 import type { Uptime } from './uptime.js';
 
@@ -35,6 +36,7 @@ export class Round {
   private readonly parts: RoundParts;
   private readonly options: CollectOptions;
   private readonly named = new Fingerprints();
+  private passed: Passed | undefined;
   /** Contents that came to be named while this goes on. */
   private arrived: ContentId[] = [];
   /** Why what was found so far is not enough. */
@@ -65,6 +67,8 @@ export class Round {
       await naming.settled();
       await this.markMore();
       if (this.spoilt) return undefined;
+      // What goes out of the tree from here on was named until now, and stays for this round.
+      this.passed = await this.findPassed();
       const found = await this.sweep();
       await this.parts.uptime.save();
       return this.spoilt ? undefined : { ...found, atMs: this.parts.uptime.now() };
@@ -82,6 +86,12 @@ export class Round {
       if (after === undefined) return;
       await this.breathe();
     }
+  }
+
+  private async findPassed(): Promise<Passed | undefined> {
+    const { remembered, signal } = this.options;
+    if (remembered === undefined) return undefined;
+    return findPassed(remembered(), this.parts.layouts, () => this.breathe(), signal);
   }
 
   private async markMore(): Promise<void> {
@@ -131,7 +141,9 @@ export class Round {
     if (length === undefined) return;
     const since = unnamed.since(id);
     if (since === undefined && historyMs !== undefined) unnamed.add(id, uptime.now());
-    const due = since !== undefined && historyMs !== undefined && uptime.now() - since >= historyMs;
+    const passed = this.passed?.has(id) === true;
+    const due =
+      since !== undefined && historyMs !== undefined && (passed || uptime.now() - since >= historyMs);
     // Looked at again at the very last moment: a removal begins in the same turn.
     const free = () => !claims.has(id) && !this.named.has(id) && this.upToDate && !this.spoilt;
     if (due && since <= seenByAllMs && free() && (await evictable.drop(id, length))) {

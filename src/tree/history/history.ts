@@ -9,7 +9,7 @@ import {
   type MassDeletion,
   type PastVersion,
 } from './records.js';
-import { DELETED_TABLE, MASS_TABLE, PAST_TABLE } from './tables.js';
+import { DELETED_TABLE, MASS_TABLE, PAST_TABLE, storedUptimeMs } from './tables.js';
 
 /** A deleted inode, as it was at last. */
 export interface DeletedNode {
@@ -24,6 +24,18 @@ export interface DeletedNode {
   versions: readonly OpId[];
 }
 
+/** A content that the tree named and names no more in that place. */
+export interface Remembered {
+  /** Where it was; a folder around it that was moved since counts as where it is now. */
+  path: string;
+  content: string;
+  /** Milliseconds since this pod saw it go, in time that the store was open. */
+  ageMs: number;
+}
+
+/** Records that are read at a time. */
+const PAGE = 256;
+
 /**
  * What can be brought back: contents that were overwritten and entries that were deleted, as this pod saw it, for as
  * long as the network's history reaches. Reads what the index shows; operations that are not in it yet are not here.
@@ -31,10 +43,42 @@ export interface DeletedNode {
 export class History {
   private readonly database: Database;
   private readonly row: (inode: InodeId) => Row | undefined;
+  private readonly monotonicMs: () => number;
+  private readonly openedMs: number;
+  private readonly earlierMs: number;
 
-  constructor(database: Database, row: (inode: InodeId) => Row | undefined) {
+  constructor(database: Database, row: (inode: InodeId) => Row | undefined, monotonicMs: () => number) {
     this.database = database;
     this.row = row;
+    this.monotonicMs = monotonicMs;
+    this.openedMs = monotonicMs();
+    this.earlierMs = storedUptimeMs(database);
+  }
+
+  /** All contents that were overwritten or deleted and are remembered, in no order; a page is some milliseconds. */
+  *remembered(): Generator<Remembered[]> {
+    for (const page of this.pages(PAST_TABLE)) {
+      yield page.flatMap(({ key, value }) => {
+        const noted = decodePast(key, value);
+        if (noted === undefined) return [];
+        const { inode, content } = noted.value;
+        return [{ path: this.pathOf(inode), content, ageMs: this.ageMs(noted.uptimeMs) }];
+      });
+    }
+    for (const page of this.pages(DELETED_TABLE)) {
+      yield page.flatMap(({ key, value }) => {
+        const noted = decodeDeleted(key, value);
+        if (noted === undefined) return [];
+        const { inode, parent, name } = noted.value;
+        const folder = this.pathOf(parent);
+        const path = folder === '/' ? `/${name}` : `${folder}/${name}`;
+        const ageMs = this.ageMs(noted.uptimeMs);
+        const data = this.row(inode)?.registers.d ?? [];
+        return data
+          .filter((one) => one.value.kind === 'file' && one.value.content !== '')
+          .map((one) => ({ path, content: one.value.content, ageMs }));
+      });
+    }
   }
 
   /** Earlier contents of an inode, the latest first. */
@@ -127,6 +171,21 @@ export class History {
       isBack = true;
     }
     return !isBack;
+  }
+
+  /** Later than the document's thread counts it by no more than its start took. */
+  private ageMs(uptimeMs: number): number {
+    return this.earlierMs + this.monotonicMs() - this.openedMs - uptimeMs;
+  }
+
+  private *pages(name: string): Generator<{ key: string; value: Uint8Array }[]> {
+    for (let after: string | undefined; ; ) {
+      const start = after === undefined ? {} : { start: `${after}\0` };
+      const page = [...this.database.table(name).range({ limit: PAGE, ...start })];
+      after = page.at(-1)?.key;
+      if (after === undefined) return;
+      yield page;
+    }
   }
 
   private deletedBetween(

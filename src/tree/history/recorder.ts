@@ -1,5 +1,4 @@
 import { setImmediate } from 'node:timers/promises';
-import { decodeCbor, encodeCbor } from '../../base/index.js';
 import type { Batch, Database } from '../../store/index.js';
 import { contentKey } from '../resolver/registers.js';
 import type { Row } from '../resolver/tables.js';
@@ -16,7 +15,7 @@ import {
   pastKey,
   uptimeOf,
 } from './records.js';
-import { DELETED_TABLE, MASS_TABLE, PAST_TABLE, STATE_TABLE } from './tables.js';
+import { DELETED_TABLE, MASS_TABLE, PAST_TABLE, storedUptimeMs, uptimePut } from './tables.js';
 
 /** What a resolution did to an inode; `before` is undefined for one that came deleted already. */
 export interface Observed {
@@ -42,7 +41,6 @@ export interface RecorderParts {
   left: (folder: InodeId, limit: number) => number;
 }
 
-const CLOCK_KEY = 'uptime';
 /** Records that are looked at before others have their turn. */
 const FORGET_PAGE = 500;
 const AGING = [PAST_TABLE, DELETED_TABLE, MASS_TABLE];
@@ -62,9 +60,8 @@ export class HistoryRecorder {
     const { database, left } = parts;
     this.parts = parts;
     this.openedMs = parts.monotonicMs();
-    if (database.table(STATE_TABLE).get(CLOCK_KEY) === undefined) this.restore();
-    const row = database.table(STATE_TABLE).get(CLOCK_KEY);
-    this.earlierMs = row === undefined ? 0 : (decodeCbor(row) as number);
+    if (storedUptimeMs(database) === 0) this.restore();
+    this.earlierMs = storedUptimeMs(database);
     this.runs = new MassWatch((puts) => this.putNow(puts), left);
   }
 
@@ -105,7 +102,7 @@ export class HistoryRecorder {
       });
       if (change.before !== undefined) notes.lost.push(entry);
     }
-    notes.puts.push(clockPut(uptimeMs));
+    notes.puts.push(uptimePut(uptimeMs));
     return notes;
   }
 
@@ -147,7 +144,7 @@ export class HistoryRecorder {
         await setImmediate();
       }
     }
-    this.writeNow([clockPut(now)]);
+    this.writeNow([uptimePut(now)]);
     await this.parts.log?.forget(now - periodMs);
   }
 
@@ -181,10 +178,6 @@ export class HistoryRecorder {
     const by = now.registers.x.at(-1)?.id;
     return { inode, ...seat, kind, by, at, run: this.runs.runOf(by, uptimeMs) };
   }
-}
-
-function clockPut(uptimeMs: number): Put {
-  return { table: STATE_TABLE, key: CLOCK_KEY, value: encodeCbor(uptimeMs) };
 }
 
 /** Contents that the inode had and has no more; files only, and not the nothing that every file begins with. */
