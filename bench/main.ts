@@ -1,4 +1,4 @@
-// `npm run bench [-- scenario … --files N]`: every performance claim comes from here, as a table and as JSON.
+// `npm run bench [-- scenario … --files N]` (repair at its full size: `-- repair --files 20000`): every performance claim comes from here, as a table and as JSON.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
