@@ -73,7 +73,7 @@ export const LIMITS = {
   restoredPerOperation: 250,
   inviteLifetimeMs: 10 * 60 * 1000,
   inviteLifetimeMsMax: 7 * 24 * 60 * 60 * 1000,
-  /** A read whose chunk no reachable pod holds ends with EIO after this. */
+  /** A read whose chunk no reachable pod holds ends with EIO after this, unless `pod.yaml` says otherwise. */
   fetchTimeoutMs: 30_000,
   heartbeatIntervalMs: 5_000,
   /** A link that was silent for so long is dead. */

@@ -2,7 +2,7 @@ import { parseAddress } from './names.js';
 import { type Bandwidth, bandwidth, type NetworkConfig, type PodSettings, pins } from './network-config.js';
 import { accepted, type Reading } from './problem.js';
 import { mapping, readText, text } from './reader.js';
-import { parseSize } from './units.js';
+import { parseDuration, parseSize } from './units.js';
 
 /** `pod.yaml` in WH_HOME: what a pod's owner sets on that pod alone. */
 export interface PodConfig {
@@ -15,6 +15,8 @@ export interface PodConfig {
   bandwidth?: Bandwidth;
   /** Folders and files that are wholly here, beside those that the network names. */
   pin?: readonly string[];
+  /** Milliseconds that a read waits for a pod that has its bytes. */
+  wait?: number;
 }
 
 const podConfig = mapping<PodConfig>({
@@ -23,6 +25,7 @@ const podConfig = mapping<PodConfig>({
   capacity: text('a size', '500GB', parseSize),
   bandwidth,
   pin: pins,
+  wait: text('a duration', '30s', parseDuration),
 });
 
 export function readPodConfig(source: string): Reading<PodConfig> {

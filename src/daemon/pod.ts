@@ -146,6 +146,7 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
     links,
     isMember,
     pace: new Pace(clock, own.bandwidth?.down),
+    ...(settings.wait === undefined ? {} : { patienceMs: settings.wait }),
     clock,
     log: log.part('chunks'),
   });

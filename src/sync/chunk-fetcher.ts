@@ -17,6 +17,8 @@ export interface ChunkFetcherOptions {
   isMember: (pod: PodId) => boolean;
   /** Of the chunks that come; unlimited when left out. */
   pace?: Pace;
+  /** How long to look for a chunk that nobody has, where the asker does not say; default `fetchTimeoutMs`. */
+  patienceMs?: number;
   clock: Clock;
   log: Log;
 }
@@ -49,8 +51,8 @@ export class ChunkFetcher implements ChunkSource {
 
   /** @param options.patienceMs how long to go on when nobody has it; with 0 each linked pod is asked once */
   fetch(id: ChunkId, options: FetchOptions & { patienceMs?: number }): Promise<Uint8Array> {
-    const { urgent, hurry, signal, patienceMs = LIMITS.fetchTimeoutMs } = options;
-    const { clock } = this.options;
+    const { clock, patienceMs: usual = LIMITS.fetchTimeoutMs } = this.options;
+    const { urgent, hurry, signal, patienceMs = usual } = options;
     return new Promise((resolve, reject) => {
       if (signal?.aborted || this.closed) return reject(interrupted(signal?.reason));
       const end = () => {
