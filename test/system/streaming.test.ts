@@ -126,7 +126,10 @@ test('what nobody in reach has is EIO after a while, and status says who should 
   const file = await open(viewer.path('unseen'), 'r');
   await assert.rejects(file.read(Buffer.alloc(10), 0, 10, 0), { code: 'EIO' });
   await file.close();
-  assert.ok(performance.now() - started > 900 * PATIENCE_SECONDS, 'it did not wait for a holder to come back');
+  assert.ok(
+    performance.now() - started > 900 * PATIENCE_SECONDS,
+    'it did not wait for a holder to come back',
+  );
   const { warnings } = await viewer.json<Status>('status');
   const said = warnings.find((line) => line.startsWith('/unseen '));
   assert.ok(said?.includes('alpha') && said.includes('beta'), JSON.stringify(warnings));

@@ -22,6 +22,7 @@ import { promisify } from 'node:util';
 import { diskError, isMissing, isSha256, LIMITS, syncDirectory, WormholeError } from '../../base/index.js';
 import type { ChunkId } from '../content.js';
 import type { Chunks, PutOptions } from './chunks.js';
+import { DirectWrites } from './direct-writes.js';
 import { isPacked, pack, unpack, unpackNow } from './packing.js';
 
 const openFile = promisify(open);
@@ -34,6 +35,7 @@ const unlinkFile = promisify(unlink);
 const linkFile = promisify(link);
 const statFile = promisify(stat);
 
+const FILE_MODE = 0o600;
 const FOLDER = { recursive: true, mode: 0o700 } as const;
 
 /** Folders of one store: `chunks/ab/cdef…`, what is being written, and what was found damaged. */
@@ -71,6 +73,8 @@ export class FileChunks implements Chunks {
   /** Distinguishes the temporary files of threads that share the folders. */
   private readonly writer: string;
   private written = 0;
+  /** For what is only cached: it is read again seldom, and not at once. */
+  private readonly direct = new DirectWrites();
   /** Folders with names that a power cut would take. */
   private readonly unsynced = new Set<string>();
   /** Durable chunks on their way. */
@@ -205,15 +209,8 @@ export class FileChunks implements Chunks {
   private async store(id: ChunkId, bytes: Uint8Array, durable: boolean): Promise<void> {
     const temporary = join(this.folders.temporary, `${this.writer}${this.written++}`);
     try {
-      const descriptor = await openFile(temporary, 'wx', 0o600);
-      try {
-        for (let at = 0; at < bytes.length; ) {
-          at += (await writePart(descriptor, bytes, at, bytes.length - at)).bytesWritten;
-        }
-        if (durable) await syncFile(descriptor);
-      } finally {
-        await closeFile(descriptor);
-      }
+      if (durable || !(await this.direct.write(temporary, bytes, FILE_MODE)))
+        await writeFile(temporary, bytes, durable);
       if (durable) await renameFile(temporary, this.path(id));
       else await this.linkNew(temporary, id);
     } catch (error) {
@@ -235,6 +232,18 @@ export class FileChunks implements Chunks {
 
   private path(id: ChunkId): string {
     return `${this.folders.chunks}/${id.slice(0, 2)}/${id.slice(2)}`;
+  }
+}
+
+async function writeFile(path: string, bytes: Uint8Array, durable: boolean): Promise<void> {
+  const descriptor = await openFile(path, 'wx', FILE_MODE);
+  try {
+    for (let at = 0; at < bytes.length; ) {
+      at += (await writePart(descriptor, bytes, at, bytes.length - at)).bytesWritten;
+    }
+    if (durable) await syncFile(descriptor);
+  } finally {
+    await closeFile(descriptor);
   }
 }
 
