@@ -76,6 +76,7 @@ export function describeConfig(config: NetworkConfig, pod: string, own: PodConfi
     settingsOf({ ...config, pods: new Map([[pod, effectivePodSettings(config, pod, settings)]]) });
   const without = withOwn({});
   const mine = [...withOwn(own)].filter(([setting, value]) => without.get(setting) !== value);
+  if (own.owners !== undefined) mine.push([`pods.${pod}.owners`, own.owners]);
   return [...new Map([...declared, ...mine])].map(([setting, value]) => {
     if (declared.get(setting) !== value) return { setting, value, from: 'pod.yaml' };
     return { setting, value, from: defaults.get(setting) === value ? 'default' : 'wormhole.yaml' };

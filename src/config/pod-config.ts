@@ -1,7 +1,7 @@
 import { parseAddress } from './names.js';
 import { type Bandwidth, bandwidth, type NetworkConfig, type PodSettings, pins } from './network-config.js';
 import { accepted, type Reading } from './problem.js';
-import { mapping, readText, text } from './reader.js';
+import { mapping, oneOf, readText, text } from './reader.js';
 import { parseDuration, parseSize } from './units.js';
 
 /** `pod.yaml` in WH_HOME: what a pod's owner sets on that pod alone. */
@@ -17,7 +17,11 @@ export interface PodConfig {
   pin?: readonly string[];
   /** Milliseconds that a read waits for a pod that has its bytes. */
   wait?: number;
+  /** `squash`: all files are shown as the daemon's user's. Default: `keep`. */
+  owners?: OwnersPolicy;
 }
+
+export type OwnersPolicy = 'keep' | 'squash';
 
 const podConfig = mapping<PodConfig>({
   cache: text('a size', '20GB', parseSize),
@@ -26,6 +30,7 @@ const podConfig = mapping<PodConfig>({
   bandwidth,
   pin: pins,
   wait: text('a duration', '30s', parseDuration),
+  owners: oneOf(['keep', 'squash'] as const),
 });
 
 export function readPodConfig(source: string): Reading<PodConfig> {

@@ -53,6 +53,8 @@ export interface FileSystemOptions {
   podId: PodId;
   /** Who the tree's number 0 is here; default: root. */
   owner?: Owner;
+  /** All files are shown as that one's. */
+  squashOwners?: boolean;
   /** A folder of the disk that holds the store, for statfs. */
   storeFolder: string;
   clock: Clock;
@@ -125,7 +127,7 @@ class TreeFileSystem implements WormholeFileSystem {
     this.tree = options.tree;
     this.clock = options.clock;
     this.missingFiles = new MissingFiles(options.clock);
-    this.owners = new Owners(options.owner ?? { uid: 0, gid: 0 });
+    this.owners = new Owners(options.owner ?? { uid: 0, gid: 0 }, options.squashOwners);
     this.files = new OpenFiles({
       tree: options.tree,
       content: options.content,
@@ -287,13 +289,11 @@ class TreeFileSystem implements WormholeFileSystem {
 
   private setAttributes(inode: InodeId, node: Node, change: StatChange, handle?: FileHandle): void {
     const file = this.fileOf(inode, handle);
-    const attributes: AttributeChange = {};
+    const attributes: AttributeChange = this.owners.changed(change);
     if (change.mode !== undefined) attributes.mode = change.mode & 0o7777;
     else if (change.killSuidgid === true && node.kind !== 'directory' && (node.mode & SET_ID_BITS) !== 0) {
       attributes.mode = withoutSetIds(node.mode);
     }
-    if (change.uid !== undefined) attributes.uid = this.owners.uid(change.uid);
-    if (change.gid !== undefined) attributes.gid = this.owners.gid(change.gid);
     if (change.mtime !== undefined) {
       attributes.mtime = change.mtime === 'now' ? this.clock.wallNs() : change.mtime;
     }

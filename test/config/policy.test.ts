@@ -106,7 +106,7 @@ test('the difference names each setting that changes, and nothing for what means
 
 test('every setting says who set it', () => {
   const config = parseNetworkConfig('copies: 3\npods: { a: { capacity: 4TB } }');
-  const own = parsePodConfig('capacity: 1TB\ncache: 2GB');
+  const own = parsePodConfig('capacity: 1TB\ncache: 2GB\nowners: squash');
   const found = new Map(
     describeConfig(config, 'a', own).map(({ setting, value, from }) => [setting, `${value} ${from}`]),
   );
@@ -114,6 +114,7 @@ test('every setting says who set it', () => {
   assert.equal(found.get('history'), '30d default');
   assert.equal(found.get('pods.a.capacity'), '1 TB pod.yaml');
   assert.equal(found.get('pods.a.cache'), '2 GB pod.yaml');
+  assert.equal(found.get('pods.a.owners'), 'squash pod.yaml');
 });
 
 test('an edit keeps comments and everything else', () => {
