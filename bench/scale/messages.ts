@@ -17,7 +17,7 @@ export interface Requests {
   /** One change here, as its peers get it. */
   change: { ask: { name: string }; answer: Uint8Array[] };
   /** Begins to watch the event loop, and tells what it saw since the last time. */
-  loop: { ask: Record<string, never>; answer: { longestMs: number } };
+  loop: { ask: Record<string, never>; answer: { longestMs: number; processorMs: number } };
   fingerprint: {
     ask: Record<string, never>;
     answer: { heads: readonly string[]; files: number; conflicts: number };

@@ -148,10 +148,13 @@ async function slices(
   when: string,
   a: RemotePod,
   b: RemotePod,
-  figure: (name: string, value: number, unit: string, limit: number) => void,
+  figure: (name: string, value: number, unit: string, limit: number, note: string) => void,
 ): Promise<void> {
   const [ofA, ofB] = [await a.ask('loop', {}), await b.ask('loop', {})];
-  figure(`longest slice of an event loop ${when}`, Math.max(ofA.longestMs, ofB.longestMs), 'ms', SLICE_MS);
+  const processorMs = Math.max(ofA.processorMs, ofB.processorMs);
+  const note = `${processorMs.toFixed(0)} ms of processor time`;
+  const longestMs = Math.max(ofA.longestMs, ofB.longestMs);
+  figure(`longest slice of an event loop ${when}`, longestMs, 'ms', SLICE_MS, note);
 }
 
 /** What a pod has computed since. */
