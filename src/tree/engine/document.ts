@@ -220,7 +220,7 @@ export class TreeDocument implements RegisterReader {
 
   // Writing: between the first of these and `commit` nothing else may be called but `read`.
 
-  /** @returns the id of the write, or undefined when this very value was there already. Where several were, the
+  /** @returns the id of the write, or undefined when this very value was there already, alone. Where several were, the
    *  write may leave one of them with the id it had. */
   put(inode: InodeId, register: RegisterName, value: Uint8Array): OpId | undefined {
     const place = parseInode(inode);
@@ -228,9 +228,8 @@ export class TreeDocument implements RegisterReader {
     if (place === undefined || map === undefined) throw new RangeError(`no bucket for ${inode}`);
     const [next, key] = [this.nextWrite(), place.index + register];
     this.handle.put(map, key, value);
-    const isNew = this.nextWrite() !== next;
     for (const other of others) if (this.handle.get(other, key) !== undefined) this.handle.delete(other, key);
-    return isNew ? this.idOf(next) : undefined;
+    return this.nextWrite() === next ? undefined : this.idOf(next);
   }
 
   /** Makes a bucket, with its first values (keys are index and register) when there are some.

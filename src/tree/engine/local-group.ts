@@ -137,12 +137,11 @@ export class LocalGroup {
     for (const value of distinct(kept)) this.makeReal(inode, value, now);
     const isWritten = staged.l !== undefined || data !== undefined;
     const tombstone = staged.dead && !isWritten ? this.tombstone(staged, now, open, kept) : undefined;
-    const moved =
-      staged.l !== undefined && this.put(inode, 'l', encodeLocation(isNew ? placed(staged.l) : staged.l));
-    const rewritten = data !== undefined && this.put(inode, 'd', encodeData(data));
+    if (staged.l !== undefined) this.put(inode, 'l', encodeLocation(isNew ? placed(staged.l) : staged.l));
+    if (data !== undefined) this.put(inode, 'd', encodeData(data));
     if (staged.a !== undefined && tombstone === undefined) this.putAttributes(inode, staged.a, now);
     if (tombstone !== undefined) this.put(inode, 'x', tombstone);
-    else if (isWritten && !isNew && !moved && !rewritten) this.unearth(inode, now);
+    else if (isWritten && !isNew) this.unearth(inode);
   }
 
   /** A folder's time counts from when it was set: what its entries made of it since ends. Equal bytes would write
@@ -190,7 +189,8 @@ export class LocalGroup {
 
   /** A write to a deleted inode brings it back. Putting the very values that are there writes nothing, and their
    *  ids are ones that the tombstone saw: then the tombstone has to go. */
-  private unearth(inode: InodeId, { l, d, x }: Registers): void {
+  private unearth(inode: InodeId): void {
+    const { l, d, x } = this.look(inode);
     if (x.length === 0) return;
     const buried = new Set(x.flatMap(({ value }) => value.saw));
     if ([...l, ...d].every(({ id }) => buried.has(id))) this.put(inode, 'x', encodeTombstone({ saw: [] }));
@@ -214,21 +214,18 @@ export class LocalGroup {
     return (this.known.has(inode) ? this.known.get(inode) : this.context.registers(inode)) ?? NO_REGISTERS;
   }
 
-  /** @returns whether a write came of it: not where this very value is there already */
-  private put(inode: InodeId, register: RegisterName, value: Uint8Array): boolean {
+  private put(inode: InodeId, register: RegisterName, value: Uint8Array): void {
     const place = parseInode(inode);
     if (place === undefined) throw new RangeError(`${inode} is not the id of an inode`);
     if (!this.document.hasBucket(place.bucket)) {
       const values = this.fresh.get(place.bucket) ?? {};
       values[place.index + register] = value;
       this.fresh.set(place.bucket, values);
-      return true;
+      return;
     }
     const before = this.look(inode);
     const id = this.document.put(inode, register, value);
-    if (id === undefined) return false;
-    this.note(inode, before, register, { id, value });
-    return true;
+    if (id !== undefined) this.note(inode, before, register, { id, value });
   }
 
   /** One new value is in the place of all others, but where one of them was put again and may have kept its id. */

@@ -296,3 +296,22 @@ test('one operation that does not fit leaves the others of its group alone', () 
     );
     await a.close();
   }));
+
+test('where a bucket was made twice, a value that is put again takes away what is in the other map', () =>
+  withFolder(async (folder) => {
+    const a = await openPod(join(folder, 'a'));
+    const b = await openPod(join(folder, 'b'), { name: 'bb' });
+    await converse(a, b);
+    a.apply(created(F, 'f', 'from-a'));
+    b.apply(created(F, 'f', 'from-b'));
+    await converse(a, b);
+    assert.deepEqual(contents(a.read(F)).sort(), ['from-a', 'from-b']);
+    const first = a.read(F)?.d.find(({ value }) => value.content === 'from-a');
+    // What is told to the index is compared with the document by the index of these tests.
+    const l = { parent: 'root/0', name: 'g', previous: { parent: 'root/0', name: 'f' } };
+    a.apply({ inode: F, l, d: first?.value ?? file(''), replaces: ids(a, 'd') });
+    assert.deepEqual(contents(a.indexer.rows.get(F)), ['from-a']);
+    await converse(a, b);
+    assert.deepEqual(contents(b.read(F)), ['from-a']);
+    await close({ a, b });
+  }));

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { type Clock, Emitter, type PodId, type Random, WormholeError } from '../../../src/base/index.js';
 import { type Database, type LogDisk, openDatabase, systemLogDisk } from '../../../src/store/index.js';
 import { makeActor } from '../../../src/tree/engine/actor.js';
@@ -8,7 +9,7 @@ import type {
   EngineReady,
 } from '../../../src/tree/engine/client.js';
 import { Engine } from '../../../src/tree/engine/engine.js';
-import type { RegisterReader } from '../../../src/tree/engine/indexer.js';
+import type { Indexer, RegisterReader } from '../../../src/tree/engine/indexer.js';
 import { makeIndexer } from '../../../src/tree/index/indexer.js';
 import type { Heads, InodeId, Operation } from '../../../src/tree/schema.js';
 
@@ -125,7 +126,7 @@ export class InlineEngine implements EngineClient {
       database,
       makeIndexer: (store, reader) => {
         this.reader = reader;
-        return makeIndexer(store, reader);
+        return checkedIndexer(makeIndexer(store, reader), reader);
       },
       events: this.events,
       clock,
@@ -165,3 +166,13 @@ const NO_FLUSH: LogDisk = {
   sync: () => Promise.resolve(),
   syncFolder: () => Promise.resolve(),
 };
+
+/** What the index is told of registers must be what the document answers. */
+function checkedIndexer(indexer: Indexer, reader: RegisterReader): Indexer {
+  const update = indexer.update.bind(indexer);
+  indexer.update = (change) => {
+    for (const [inode, registers] of change.known) assert.deepEqual(registers, reader.read(inode), inode);
+    return update(change);
+  };
+  return indexer;
+}

@@ -81,6 +81,8 @@ export class SimulatedPod {
   /** `kill -9` and start: what was journaled is there, and nothing that was only on its way to the document. */
   async crash(): Promise<void> {
     const dead = `${this.folder}.dead`;
+    // What an earlier crash left in it, a snapshot may have taken away since.
+    rmSync(dead, { recursive: true, force: true });
     cpSync(this.folder, dead, { recursive: true });
     await this.stop();
     this.replaceBy(dead);
