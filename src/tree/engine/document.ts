@@ -1,3 +1,4 @@
+import { LIMITS } from '../../base/index.js';
 import type { Heads, InodeId, OpId, RegisterName, Registers, Versioned } from '../schema.js';
 import { compareOpIds, REGISTER_NAMES } from '../schema.js';
 import { parseInode } from './allocator.js';
@@ -156,6 +157,10 @@ export class TreeDocument implements RegisterReader {
     }
     if (found.length > 1) found.sort((a, b) => compareOpIds(a.id, b.id));
     return found as Registers[Name];
+  }
+
+  inodesMax(): number {
+    return this.maps.size * LIMITS.bucketInodesMax;
   }
 
   /** Every inode with its registers. */

@@ -88,6 +88,7 @@ export class Engine {
       {
         read: (inode) => this.document.read(inode),
         all: () => this.document.all(),
+        inodesMax: () => this.document.inodesMax(),
       },
       clock,
     );

@@ -8,6 +8,8 @@ import type { KnownRegisters } from './known-registers.js';
 export interface RegisterReader {
   /** All concurrent values of an inode's registers, or undefined when the document has no such inode. */
   read(inode: InodeId): Registers | undefined;
+  /** The document has no more inodes than this. */
+  inodesMax?(): number;
   /** Every inode of the document with its registers, for a rebuild. */
   all(): Iterable<{ inode: InodeId; registers: Registers | undefined }>;
 }

@@ -7,13 +7,22 @@ import { resolve } from '../resolver/resolve.js';
 import { type Change, type Context, type Counts, conflictInode, type Row } from '../resolver/tables.js';
 import { shownShadow } from '../resolver/view.js';
 import type { Heads, InodeId, OpId, Registers } from '../schema.js';
-import { addCounts, DatabaseTables, type Meta, NO_COUNTS, readMeta } from './database-tables.js';
+import {
+  addCounts,
+  DatabaseTables,
+  type IndexReader,
+  type Meta,
+  NO_COUNTS,
+  readMeta,
+} from './database-tables.js';
+import { FreshTables } from './fresh-tables.js';
 import { HotTables } from './hot-tables.js';
 import { LayeredTables } from './layered-tables.js';
 
 /** A rebuild resolves and writes so many inodes at a time, and lets other writers of the database in between. */
 const rebuildBatchInodes = 2_000;
 const clearBatchEntries = 5_000;
+const inodesUnknown = 65_536;
 /** The old tables go bit by bit after a rebuild, and not before every reader has heard of the new ones. */
 const clearAfterUpdates = 16;
 const clearEntriesPerUpdate = 500;
@@ -99,14 +108,14 @@ class DatabaseIndexer implements Indexer {
   rebuild({ heads, seq, time }: { heads: Heads; seq: number; time: bigint }): void {
     const generation = otherGeneration(this.meta);
     const tables = new DatabaseTables(this.database, generation);
-    const hot = new HotTables(tables);
+    const fresh = new FreshTables(tables, this.reader.inodesMax?.() ?? inodesUnknown);
     while (tables.clearSome(clearBatchEntries));
     let counts = NO_COUNTS;
     for (const changes of batches(this.reader.all(), rebuildBatchInodes)) {
-      const { layer, counts: more } = resolveIn(hot, changes, { time });
+      const { layer, counts: more } = resolveIn(fresh, changes, { time });
       counts = addCounts(counts, more);
       tables.write(layer.heldRows(), layer.heldNames(), undefined);
-      hot.adopt(layer);
+      fresh.adopt(layer);
     }
     // From this write on readers see the new tables, and nothing of the old ones.
     const meta: Meta = { heads, seq, generation, counts };
@@ -115,7 +124,7 @@ class DatabaseIndexer implements Indexer {
     this.updates = 0;
     this.meta = meta;
     this.tables = tables;
-    this.hot = hot;
+    this.hot = new HotTables(tables);
   }
 
   shownConflict(inode: InodeId, version: OpId): { parent: InodeId; name: string } | undefined {
@@ -142,11 +151,11 @@ class DatabaseIndexer implements Indexer {
 }
 
 function resolveIn(
-  hot: HotTables,
+  below: IndexReader,
   changes: readonly Change[],
   context: Context,
 ): { layer: LayeredTables; counts: Counts; inodes: InodeId[] } {
-  const layer = new LayeredTables(hot);
+  const layer = new LayeredTables(below);
   const { counts, inodes } = resolve(layer, changes, context);
   return { layer, counts, inodes };
 }
