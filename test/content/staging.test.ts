@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict';
-import { cpSync, readdirSync, renameSync, statSync, truncateSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  cpSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { sha256 } from '../../src/base/index.js';
+import { sha256, then } from '../../src/base/index.js';
 import { encodeStagingRecord } from '../../src/content/staging/staged-state.js';
+import { StagingFile } from '../../src/content/staging/staging-file.js';
 import { openRecordLog } from '../../src/store/index.js';
 import { atEnd, openStore, randomBytesOf, temporaryFolder } from './helpers.js';
 
@@ -329,4 +339,59 @@ test('what comes back after kill -9 is never older than what was published last'
       .sort(),
     ['moved v3'],
   );
+});
+
+test('whatever was synced comes back, also where the staging files lost what was not flushed to them', async (t) => {
+  const folder = temporaryFolder(t);
+  const staging = (of: string) => join(of, 'content', 'staging');
+  // A disk that keeps of a staging file what it was when it was flushed last.
+  const kept = new Map<string, Buffer>();
+  let flushes = 0;
+  const { sync } = StagingFile.prototype;
+  StagingFile.prototype.sync = function (this: StagingFile) {
+    return then(sync.call(this), () => {
+      flushes++;
+      kept.set(basename(this.path), readFileSync(this.path));
+    });
+  };
+  t.after(() => {
+    StagingFile.prototype.sync = sync;
+  });
+  const { store } = await openStore(t, folder);
+  const old = store.open('key', '', 0);
+  await old.write(0, randomBytesOf(3 * MiB, 1));
+  const { content, size } = await old.publish();
+  await old.close();
+  await store.flush();
+  const file = store.open('key', content, size);
+  const bytes = randomBytesOf(3 * MiB, 1);
+  let synced = Buffer.from(bytes);
+  let syncs = 0;
+  for (let i = 0; i < 120; i++) {
+    const length = [10, 4096, 4096, 90_000][i % 4] as number;
+    const at = (i * 611_953) % (size - length);
+    const data = randomBytesOf(length, i);
+    data.copy(bytes, at);
+    await file.write(at, data);
+    if (i % 5 === 4) {
+      await file.sync();
+      syncs++;
+      synced = Buffer.from(bytes);
+    }
+    if (i % 40 === 19) await store['parts'].ground.log['rewrite']();
+    if (i % 24 !== 23) continue;
+    await file.save();
+    const copy = temporaryFolder(t);
+    cpSync(folder, copy, { recursive: true });
+    for (const name of readdirSync(staging(copy))) {
+      const was = kept.get(name);
+      if (was === undefined) rmSync(join(staging(copy), name));
+      else writeFileSync(join(staging(copy), name), was);
+    }
+    await pretendPowerCut(copy);
+    const [found] = (await openStore(t, copy)).store.recovered();
+    const back = (await found?.content.read(0, size)) as Uint8Array;
+    assert.equal(Buffer.compare(back, synced), 0, `after write ${i}`);
+  }
+  assert.ok(flushes < syncs / 3, `${flushes} flushes of the file in ${syncs} syncs`);
 });

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import { type Answer, LIMITS, then } from '../../base/index.js';
+import { type Answer, LIMITS, then, WormholeError } from '../../base/index.js';
 import type { Space } from '../cache/space.js';
 import { CUTTING } from '../chunker.js';
 import type { PublishedContent } from '../reading/published-content.js';
-import { holeOver, isHole } from './ranges.js';
+import { type Extent, holeOver, isHole } from './ranges.js';
 import type { Action } from './settlement.js';
-import { type Change, StagedShape } from './staged-state.js';
+import { type Change, type Redo, StagedShape } from './staged-state.js';
 import { all, StagingFile } from './staging-file.js';
 import type { StagingLog } from './staging-log.js';
 
@@ -30,6 +30,13 @@ export interface Draft {
 /** Neighbouring writes are recorded as one; a list of changes this long is recorded early. */
 const CHANGES_MAX = 1024;
 
+/** An fsync after no more than so many bytes in small writes puts them into the log, which it has to flush anyway,
+ *  until so many of a file are in there. */
+const REDO_BYTES_MAX = 1024 * 1024;
+const REDO_TOTAL_BYTES_MAX = 8 * 1024 * 1024;
+/** A read of a staging file up to this size is answered at once. */
+const REDO_WRITE_BYTES_MAX = 128 * 1024;
+
 /**
  * A file being written whose bytes do not fit in memory: sparse staging files over the content it had. While a
  * publication reads the files, writes go to a fresh one over them.
@@ -49,6 +56,11 @@ export class LargeStaging {
   private nextFile = 0;
   /** Changes that the log does not have yet. */
   private changes: Change[] = [];
+  /** What was written since the last sync; undefined: more than that, or something else. */
+  private fresh: Extent[] | undefined;
+  private freshBytes = 0;
+  /** Bytes that are durable in the log only. */
+  private redoBytes = 0;
   private recorded = false;
   private changed = false;
   private closed = false;
@@ -204,6 +216,9 @@ export class LargeStaging {
   freeze(): Promise<Draft> {
     return this.alone(async () => {
       this.save();
+      // Of what was said to be durable nothing is taken from a file that the disk could not store.
+      if (this.redoBytes > 0) await Promise.all([...this.files.values()].map((file) => file.sync()));
+      this.fresh = undefined;
       for (const number of this.files.keys()) this.frozen.add(number);
       this.changed = false;
       this.visibleOfDraft = this.size;
@@ -299,17 +314,56 @@ export class LargeStaging {
     this.save();
     this.ground.unhardened.delete(this);
     if (!this.recorded || this.closed) return;
+    const redo = this.takeRedo();
     try {
-      // What is recorded from here on is not part of what is made durable.
-      log.append({ type: 'mark', id: this.id });
-      await Promise.all([...this.files.values(), ...this.retired.values()].map((file) => file.sync()));
-      log.append({ type: 'durable', id: this.id });
+      if (redo === undefined || !this.appendRedo(redo)) await this.syncFiles();
       await log.sync();
-      this.rest();
     } catch (error) {
+      this.fresh = undefined;
       this.unhardened();
       throw error;
     }
+  }
+
+  private async syncFiles(): Promise<void> {
+    const { log } = this.ground;
+    // What is recorded from here on is not part of what is made durable.
+    log.append({ type: 'mark', id: this.id });
+    const redoBytes = this.redoBytes;
+    await Promise.all([...this.files.values(), ...this.retired.values()].map((file) => file.sync()));
+    log.append({ type: 'durable', id: this.id });
+    this.redoBytes -= redoBytes;
+    this.rest();
+  }
+
+  /** @returns false when the disk has no room for it: there is room for the bytes where they belong */
+  private appendRedo(parts: Redo[]): boolean {
+    try {
+      if (parts.length > 0) this.ground.log.append({ type: 'redo', id: this.id, parts });
+    } catch (error) {
+      if (error instanceof WormholeError && error.code === 'full') return false;
+      throw error;
+    }
+    this.redoBytes += parts.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    return true;
+  }
+
+  /** The bytes written since the last sync, where they may go into the log; undefined: the files are to be flushed. */
+  private takeRedo(): Redo[] | undefined {
+    const { fresh, freshBytes } = this;
+    this.fresh = [];
+    this.freshBytes = 0;
+    if (fresh === undefined || this.writing > 0 || this.redoBytes + freshBytes > REDO_TOTAL_BYTES_MAX)
+      return undefined;
+    const parts: Redo[] = [];
+    for (const { start, end, file } of fresh) {
+      const from = this.files.get(file);
+      const bytes = Buffer.allocUnsafeSlow(end - start);
+      if (from === undefined || !from.takesRedo || from.read(start, bytes) instanceof Promise)
+        return undefined;
+      parts.push({ file, start, bytes });
+    }
+    return parts;
   }
 
   private unhardened(): void {
@@ -334,6 +388,7 @@ export class LargeStaging {
   private note(change: Change): void {
     this.shape.apply(change);
     this.changed = true;
+    this.noteFresh(change);
     const last = this.changes.at(-1);
     if (last !== undefined && 'write' in last && 'write' in change && follows(last.write, change.write)) {
       last.write.end = change.write.end;
@@ -341,6 +396,15 @@ export class LargeStaging {
     }
     this.changes.push(change);
     if (this.changes.length >= CHANGES_MAX) this.save();
+  }
+
+  private noteFresh(change: Change): void {
+    const write = 'write' in change && !isHole(change.write.file) ? { ...change.write } : undefined;
+    const bytes = write === undefined ? 0 : write.end - write.start;
+    this.freshBytes += bytes;
+    if (write === undefined || bytes > REDO_WRITE_BYTES_MAX || this.freshBytes > REDO_BYTES_MAX)
+      this.fresh = undefined;
+    else this.fresh?.push(write);
   }
 
   private cut(size: number): void {

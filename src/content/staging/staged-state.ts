@@ -50,6 +50,13 @@ export class StagedShape {
   }
 }
 
+/** Bytes that were written to a staging file, to be written there again after a power cut. */
+export interface Redo {
+  file: number;
+  start: number;
+  bytes: Uint8Array;
+}
+
 /** What the staging log holds. A record is the CBOR array [version, type, …]. */
 export type StagingRecord =
   | { type: 'boot'; boot: string }
@@ -60,6 +67,8 @@ export type StagingRecord =
   /** The bytes of everything recorded before the last mark survive a power cut. */
   | { type: 'mark'; id: number }
   | { type: 'durable'; id: number }
+  /** So does everything recorded before this, for here are the bytes of what was not durable yet. */
+  | { type: 'redo'; id: number; parts: Redo[] }
   /** All of it was published, and its owner recorded that as its operation of this number (0: that is lost). */
   | { type: 'named'; id: number; operation: number }
   | { type: 'end'; id: number };
@@ -80,6 +89,10 @@ export interface StagedEntry {
   after: Change[];
   /** How many of `after` came before the last mark. */
   marked: number;
+  /** What the staging files may lack after a power cut of that which is durable, in order; and how much of it came
+   *  before the last mark. */
+  redo: Redo[];
+  redoMarked: number;
   /** The owner's operation that names all of it; 0 when there is none. */
   named: number;
 }
@@ -113,6 +126,8 @@ export class StagedEntries {
           durable: record.durable,
           after: [...record.after],
           marked: 0,
+          redo: [],
+          redoMarked: 0,
           named: 0,
         });
         break;
@@ -124,6 +139,8 @@ export class StagedEntries {
           durable: new StagedShape('', 0),
           after: [],
           marked: 0,
+          redo: [],
+          redoMarked: 0,
           named: 0,
         });
         break;
@@ -137,10 +154,20 @@ export class StagedEntries {
         entry.named = 0;
         break;
       case 'mark':
-        if (entry !== undefined) entry.marked = entry.after.length;
+        if (entry === undefined) break;
+        entry.marked = entry.after.length;
+        entry.redoMarked = entry.redo.length;
         break;
       case 'durable':
-        if (entry !== undefined) absorb(entry);
+        if (entry === undefined) break;
+        entry.redo.splice(0, entry.redoMarked);
+        absorb(entry);
+        break;
+      case 'redo':
+        if (entry === undefined) break;
+        entry.marked = entry.after.length;
+        absorb(entry);
+        entry.redo.push(...record.parts);
         break;
       case 'named':
         if (entry !== undefined) entry.named = record.operation;
@@ -153,14 +180,20 @@ export class StagedEntries {
 }
 
 function absorb(entry: StagedEntry): void {
-  for (const change of entry.after.splice(0, entry.marked)) entry.durable.apply(change);
+  for (const change of entry.after.splice(0, entry.marked)) {
+    entry.durable.apply(change);
+    // What was published needs its staging files no longer.
+    if ('rebase' in change) entry.redo = entry.redo.filter(({ file }) => !change.rebase.files.includes(file));
+  }
   entry.marked = 0;
+  entry.redoMarked = 0;
 }
 
-const VERSION = 1;
+/** Records of the first version go on being written as such; `redo` came with the second. */
+const VERSION = 2;
 
 export function encodeStagingRecord(record: StagingRecord): Uint8Array {
-  return encodeCbor([VERSION, record.type, ...fieldsOf(record)]);
+  return encodeCbor([record.type === 'redo' ? VERSION : 1, record.type, ...fieldsOf(record)]);
 }
 
 /** @throws WormholeError `newer-format` | `corrupt` (our own log frames each record with a hash) */
@@ -173,7 +206,7 @@ export function decodeStagingRecord(bytes: Uint8Array): StagingRecord {
     );
   }
   const record = recordOf(type, fields);
-  if (version !== VERSION || record === undefined) {
+  if (record === undefined) {
     throw new WormholeError('corrupt', 'a record of files being written has an unknown shape');
   }
   return record;
@@ -193,6 +226,8 @@ function fieldsOf(record: StagingRecord): unknown[] {
       return [record.id, record.changes.map(packChange)];
     case 'named':
       return [record.id, record.operation];
+    case 'redo':
+      return [record.id, record.parts.map(({ file, start, bytes }) => [file, start, bytes])];
     case 'mark':
     case 'durable':
     case 'end':
@@ -215,6 +250,8 @@ function recordOf(type: StagingRecord['type'], fields: unknown[]): StagingRecord
       return { type, id, changes: unpackChanges(second) };
     case 'named':
       return { type, id, operation: second };
+    case 'redo':
+      return { type, id, parts: unpackRedo(second) };
     case 'mark':
     case 'durable':
     case 'end':
@@ -242,6 +279,11 @@ function unpackChanges(packed: PackedChange[]): Change[] {
     const [content, size, visible, files] = fields;
     return { rebase: { content, size, visible, files } };
   });
+}
+
+/** The bytes are copied: as views they would keep blocks of the log in memory. */
+function unpackRedo(packed: [number, number, Uint8Array][]): Redo[] {
+  return packed.map(([file, start, bytes]) => ({ file, start, bytes: Uint8Array.from(bytes) }));
 }
 
 export function packShape(shape: StagedShape): PackedShape {

@@ -34,6 +34,8 @@ export class StagingFile {
   private uses = 0;
   private closed = false;
   private unsynced = false;
+  /** Its name, and all that was written before some moment, survive a power cut. */
+  private everSynced = false;
   /** Bytes written since the disk was last set to work, and whether it is at it. */
   private unflushedBytes = 0;
   private flushing = false;
@@ -112,10 +114,20 @@ export class StagingFile {
     if (this.syncFailure !== undefined) throw this.syncFailure;
     if (!this.unsynced) return;
     this.unsynced = false;
-    return this.using((descriptor) => syncInBackground(descriptor)).catch((error) => {
-      this.syncFailure = diskError('a staged file', error);
-      throw this.syncFailure;
-    });
+    return this.using((descriptor) => syncInBackground(descriptor)).then(
+      () => {
+        this.everSynced = true;
+      },
+      (error) => {
+        this.syncFailure = diskError('a staged file', error);
+        throw this.syncFailure;
+      },
+    );
+  }
+
+  /** True when bytes may be left to the log that are not synced here: it can write them again after a power cut. */
+  get takesRedo(): boolean {
+    return this.everSynced && this.syncFailure === undefined;
   }
 
   /** No use begins after this. */

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fdatasyncSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Log } from '../../base/index.js';
 import type { RecordLog } from '../../store/index.js';
@@ -7,6 +7,7 @@ import { isHole } from './ranges.js';
 import {
   decodeStagingRecord,
   encodeStagingRecord,
+  type Redo,
   StagedEntries,
   type StagedEntry,
   type StagedShape,
@@ -56,16 +57,22 @@ export class StagingLog {
   /** Lets go of records of files that are no longer staged. */
   async compact(log: Log): Promise<void> {
     if (this.log.bytes < Math.max(COMPACT_BYTES, 2 * this.compactedBytes)) return;
+    const staged = await this.rewrite();
+    log.debug('compacted the staging log', { staged, bytes: this.compactedBytes });
+  }
+
+  /** @returns how many files are staged */
+  private async rewrite(): Promise<number> {
     const upTo = this.log.next;
     const { entries } = foldLog(this.log);
     this.append({ type: 'boot', boot: bootId() });
     for (const [id, entry] of entries) {
-      this.append(recordOf(id, entry));
+      for (const record of recordsOf(id, entry)) this.append(record);
       if (entry.named > 0) this.append({ type: 'named', id, operation: entry.named });
     }
     await this.log.dropBefore(upTo);
     this.compactedBytes = this.log.bytes;
-    log.debug('compacted the staging log', { staged: entries.size, bytes: this.compactedBytes });
+    return entries.size;
   }
 
   /** What of a staged file is really there; undefined when that is nothing. After a power cut, or where files are
@@ -74,10 +81,11 @@ export class StagingLog {
     if (entry.small !== undefined) return entry;
     const whole = wholeShape(entry);
     if (!this.powerCut && hasFiles(id, whole, folder)) return entry;
-    const { key, durable } = entry;
-    if (isUntouched(durable) || !hasFiles(id, durable, folder)) return undefined;
+    const { key, durable, redo } = entry;
+    if (isUntouched(durable) || !redone(id, durable, redo, folder) || !hasFiles(id, durable, folder))
+      return undefined;
     this.append({ type: 'begin', id, key, durable, after: [] });
-    return { key, durable, after: [], marked: 0, named: 0 };
+    return { key, durable, after: [], marked: 0, redo: [], redoMarked: 0, named: 0 };
   }
 
   close(): Promise<void> {
@@ -87,8 +95,16 @@ export class StagingLog {
 
 /** Numbers of the staging files that an entry's bytes lie in. */
 export function filesOf(entry: StagedEntry): Set<number> {
-  const extents = wholeShape(entry).ranges.list();
-  return new Set(extents.filter(({ file }) => !isHole(file)).map(({ file }) => file));
+  return filesIn(wholeShape(entry));
+}
+
+function filesIn({ ranges }: StagedShape): Set<number> {
+  return new Set(
+    ranges
+      .list()
+      .filter(({ file }) => !isHole(file))
+      .map(({ file }) => file),
+  );
 }
 
 function isUntouched(shape: StagedShape): boolean {
@@ -105,6 +121,24 @@ function hasFiles(id: number, shape: StagedShape, folder: string): boolean {
   return true;
 }
 
+/** Writes to the staging files of a shape what only the log was made to keep. @returns false when one is missing */
+function redone(id: number, shape: StagedShape, redo: readonly Redo[], folder: string): boolean {
+  for (const file of filesIn(shape)) {
+    const parts = redo.filter((part) => part.file === file);
+    if (parts.length === 0) continue;
+    const path = join(folder, `${id}.${file}`);
+    if (!existsSync(path)) return false;
+    const descriptor = openSync(path, 'r+');
+    try {
+      for (const { start, bytes } of parts) writeSync(descriptor, bytes, 0, bytes.length, start);
+      fdatasyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+  return true;
+}
+
 function lengthOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? -1;
 }
@@ -115,11 +149,19 @@ function foldLog(log: RecordLog): StagedEntries {
   return found;
 }
 
-function recordOf(id: number, entry: StagedEntry): StagingRecord {
-  const { key, small, durable, after } = entry;
-  return small === undefined
-    ? { type: 'begin', id, key, durable, after }
-    : { type: 'small', id, key, base: small.base, content: small.content };
+function recordsOf(id: number, entry: StagedEntry): StagingRecord[] {
+  const { key, small, durable, after, marked, redo, redoMarked } = entry;
+  if (small !== undefined) return [{ type: 'small', id, key, base: small.base, content: small.content }];
+  const [before, since] = [after.slice(0, marked), after.slice(marked)];
+  const records: StagingRecord[] = [
+    { type: 'begin', id, key, durable, after: redo.length === 0 ? before : [] },
+  ];
+  if (redo.length > 0)
+    records.push({ type: 'redo', id, parts: redo }, { type: 'changes', id, changes: before });
+  // A sync is under way: what it will say is meant of the same changes.
+  if (marked + redoMarked > 0) records.push({ type: 'mark', id });
+  if (since.length > 0) records.push({ type: 'changes', id, changes: since });
+  return records;
 }
 
 /** Names this run of the kernel: while it lasts, what was written is in its page cache. */
