@@ -6,6 +6,8 @@ import { seededBytes } from './random.js';
 import { CLOSE_DURABLE_MS, type Content, type Witness } from './witness.js';
 
 const LARGE_BYTES = 6 * 1024 * 1024;
+/** Small writes into it, each synced. */
+const PATCHES = 6;
 const BLOCK_BYTES = 1024 * 1024;
 
 /** What programs do to files they care for, side by side, each told to the witness. `folder` is a mount. */
@@ -117,23 +119,27 @@ class Player {
           },
         });
       }
-      const patch = seededBytes(4096, 301);
-      const at = 3 * BLOCK_BYTES + 17;
-      const after = Buffer.from(content);
-      patch.copy(after, at);
-      await this.witness.change({
-        path,
-        after,
-        // In place: what is neither before nor after may stand where it is written, nowhere else.
-        during: (seen) =>
-          seen?.length === after.length &&
-          seen.subarray(0, at).equals(after.subarray(0, at)) &&
-          seen.subarray(at + patch.length).equals(after.subarray(at + patch.length)),
-        act: async () => {
-          await file.write(patch, 0, patch.length, at);
-          await file.sync();
-        },
-      });
+      let before: Buffer = content;
+      for (let i = 0; i < PATCHES; i++) {
+        const patch = seededBytes(4096, 301 + i);
+        const at = ((i * 7 + 3) % (LARGE_BYTES / BLOCK_BYTES)) * BLOCK_BYTES + 17;
+        const [around, after] = [before, Buffer.from(before)];
+        patch.copy(after, at);
+        before = after;
+        await this.witness.change({
+          path,
+          after,
+          // In place: what is neither before nor after may stand where it is written, nowhere else.
+          during: (seen) =>
+            seen?.length === after.length &&
+            seen.subarray(0, at).equals(around.subarray(0, at)) &&
+            seen.subarray(at + patch.length).equals(around.subarray(at + patch.length)),
+          act: async () => {
+            await file.write(patch, 0, patch.length, at);
+            await file.sync();
+          },
+        });
+      }
     } finally {
       await file.close();
     }
