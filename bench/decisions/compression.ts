@@ -29,11 +29,16 @@ function codecs(): Codec[] {
   const all = [deflate(1), deflate(6), brotli(0), brotli(1), brotli(3)];
   // Node 22.15 and later only.
   const { zstdCompressSync, zstdDecompressSync } = zlib as unknown as {
-    zstdCompressSync?: (bytes: Uint8Array) => Uint8Array;
+    zstdCompressSync?: (bytes: Uint8Array, options: { params: Record<number, number> }) => Uint8Array;
     zstdDecompressSync?: (bytes: Uint8Array) => Uint8Array;
   };
-  if (zstdCompressSync !== undefined && zstdDecompressSync !== undefined) {
-    all.push({ name: 'zstd 3', pack: zstdCompressSync, unpack: zstdDecompressSync });
+  const { ZSTD_c_compressionLevel: level } = zlib.constants as unknown as { ZSTD_c_compressionLevel?: number };
+  if (zstdCompressSync !== undefined && zstdDecompressSync !== undefined && level !== undefined) {
+    for (const quality of [1, 3]) {
+      const params = { [level]: quality };
+      const pack = (bytes: Uint8Array) => zstdCompressSync(bytes, { params });
+      all.push({ name: `zstd ${quality}`, pack, unpack: zstdDecompressSync });
+    }
   } else console.log('zstd: skipped, this Node has none');
   return all;
 }
@@ -53,11 +58,13 @@ function sampleOf(folder: string): Uint8Array[] {
   return chunks;
 }
 
+/** MB in a second of processor time. */
 function rate(chunks: Uint8Array[], work: (chunk: Uint8Array, i: number) => void): number {
-  const started = performance.now();
+  const before = process.cpuUsage();
   chunks.forEach(work);
+  const { user, system } = process.cpuUsage(before);
   const bytes = chunks.reduce((sum, { length }) => sum + length, 0);
-  return bytes / 1e6 / ((performance.now() - started) / 1000);
+  return bytes / (user + system);
 }
 
 const random = Array.from({ length: 24 }, () => randomFillSync(Buffer.alloc(CHUNK_BYTES)));

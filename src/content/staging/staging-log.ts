@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Log } from '../../base/index.js';
 import type { RecordLog } from '../../store/index.js';
 import type { Space } from '../cache/space.js';
-import { isHole } from './ranges.js';
+import { isHole, Ranges } from './ranges.js';
 import {
   decodeStagingRecord,
   encodeStagingRecord,
@@ -79,10 +79,11 @@ export class StagingLog {
    *  shorter than what was written to them, only what was synced counts. */
   surviving(id: number, entry: StagedEntry, folder: string): StagedEntry | undefined {
     if (entry.small !== undefined) return entry;
-    const whole = wholeShape(entry);
-    if (!this.powerCut && hasFiles(id, whole, folder)) return entry;
     const { key, durable, redo } = entry;
-    if (isUntouched(durable) || !redone(id, durable, redo, folder) || !hasFiles(id, durable, folder))
+    const whole = wholeShape(entry);
+    if (!this.powerCut && isRedone(id, whole, notWrittenSince(entry), folder) && hasFiles(id, whole, folder))
+      return entry;
+    if (isUntouched(durable) || !isRedone(id, durable, redo, folder) || !hasFiles(id, durable, folder))
       return undefined;
     this.append({ type: 'begin', id, key, durable, after: [] });
     return { key, durable, after: [], marked: 0, redo: [], redoMarked: 0, named: 0 };
@@ -121,8 +122,24 @@ function hasFiles(id: number, shape: StagedShape, folder: string): boolean {
   return true;
 }
 
-/** Writes to the staging files of a shape what only the log was made to keep. @returns false when one is missing */
-function redone(id: number, shape: StagedShape, redo: readonly Redo[], folder: string): boolean {
+/** What is to be written again, without what was written over since. */
+function notWrittenSince({ redo, after }: StagedEntry): Redo[] {
+  const later = new Ranges();
+  for (const change of after) if ('write' in change) later.set(change.write.start, change.write.end, 0);
+  const parts: Redo[] = [];
+  for (const { file, start, bytes } of redo) {
+    for (let at = start; at < start + bytes.length; ) {
+      const { end, file: over } = later.at(at, start + bytes.length);
+      if (over === undefined) parts.push({ file, start: at, bytes: bytes.subarray(at - start, end - start) });
+      at = end;
+    }
+  }
+  return parts;
+}
+
+/** Writes to the staging files of a shape what only the log was made to keep; nothing tells for certain whether the
+ *  power was cut. @returns false when a file is missing */
+function isRedone(id: number, shape: StagedShape, redo: readonly Redo[], folder: string): boolean {
   for (const file of filesIn(shape)) {
     const parts = redo.filter((part) => part.file === file);
     if (parts.length === 0) continue;
