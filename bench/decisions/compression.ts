@@ -32,7 +32,9 @@ function codecs(): Codec[] {
     zstdCompressSync?: (bytes: Uint8Array, options: { params: Record<number, number> }) => Uint8Array;
     zstdDecompressSync?: (bytes: Uint8Array) => Uint8Array;
   };
-  const { ZSTD_c_compressionLevel: level } = zlib.constants as unknown as { ZSTD_c_compressionLevel?: number };
+  const { ZSTD_c_compressionLevel: level } = zlib.constants as unknown as {
+    ZSTD_c_compressionLevel?: number;
+  };
   if (zstdCompressSync !== undefined && zstdDecompressSync !== undefined && level !== undefined) {
     for (const quality of [1, 3]) {
       const params = { [level]: quality };
