@@ -1,4 +1,5 @@
 import { messageOf } from '../base/index.js';
+import { effectivePodSettings } from '../config/index.js';
 import { notify } from './notify.js';
 import type { Pod } from './pod.js';
 
@@ -6,7 +7,7 @@ type Stop = () => void;
 
 /** What a pod does by itself as long as it runs, beside what its parts do. */
 export function startBackground(pod: Pod): Stop {
-  const stops = [tellPresence(pod), forgetHistory(pod), watchPosture(pod)];
+  const stops = [tellPresence(pod), forgetHistory(pod), watchPosture(pod), followDeclaration(pod)];
   return () => {
     for (const stop of stops) stop();
   };
@@ -25,6 +26,21 @@ function tellPresence(pod: Pod): Stop {
   const timer = setInterval(tell, PRESENCE_INTERVAL_MS);
   timer.unref();
   return () => clearInterval(timer);
+}
+
+/** What is declared anew holds at once, as far as the parts do not ask for it themselves. */
+function followDeclaration(pod: Pod): Stop {
+  const { membership, links, paces, record, settings } = pod;
+  let known = pod.config;
+  return membership.events.on('changed', () => {
+    const { config } = pod;
+    if (config === known) return;
+    known = config;
+    const { bandwidth } = effectivePodSettings(config, record.pod, settings);
+    paces.up.set(bandwidth?.up);
+    paces.down.set(bandwidth?.down);
+    for (const address of config.seeds) links.dial(address);
+  });
 }
 
 const FORGET_FIRST_MS = 5 * 60 * 1000;

@@ -48,6 +48,8 @@ export interface Pod {
   membership: Membership;
   invites: Invites;
   links: Links;
+  /** What contents may take, in bytes per second. */
+  paces: { up: Pace; down: Pace };
   content: ContentStore;
   tree: Tree;
   fileSystem: WormholeFileSystem;
@@ -123,6 +125,7 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
   undo.push(() => membership.close());
   const config = declaredConfig(membership, log);
   const own = effectivePodSettings(config, record.pod, settings);
+  const paces = { up: new Pace(clock, own.bandwidth?.up), down: new Pace(clock, own.bandwidth?.down) };
 
   const invites = makeInvites({
     inviter: identity.pod,
@@ -137,7 +140,7 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
     ...listen,
     discovery: makeDiscovery({ networkId: membership.network.id, log: log.part('discovery') }),
     invites,
-    pace: new Pace(clock, own.bandwidth?.up),
+    pace: paces.up,
     log: log.part('links'),
   });
 
@@ -145,7 +148,7 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
   const chunks = new ChunkFetcher({
     links,
     isMember,
-    pace: new Pace(clock, own.bandwidth?.down),
+    pace: paces.down,
     ...(settings.wait === undefined ? {} : { patienceMs: settings.wait }),
     clock,
     log: log.part('chunks'),
@@ -258,6 +261,7 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
     membership,
     invites,
     links,
+    paces,
     content,
     tree,
     fileSystem,

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { PodId } from '../base/index.js';
 import type { ChunkId } from '../content/index.js';
-import { type InodeId, ROOT, type Tree } from '../tree/index.js';
+import { type InodeId, type NamedContent, ROOT, type Tree } from '../tree/index.js';
 import type { FileContent } from './content-source.js';
 import type { Layouts } from './layouts.js';
 import { holders } from './rendezvous.js';
@@ -97,7 +97,7 @@ export async function planNetwork(
   do {
     const page = tree.contents(from, PAGE);
     for (const file of page) {
-      const place = uniform ? undefined : places.of(file.inode);
+      const place = uniform ? undefined : places.of(file);
       const old = place === undefined ? before.common : before.of(place);
       const now = place === undefined ? after.common : after.of(place);
       count.add(
@@ -117,23 +117,23 @@ export async function planNetwork(
 class Places {
   private readonly tree: Pick<Tree, 'node' | 'pathOf'>;
   private readonly nowNs: bigint;
-  private readonly folders = new Map<InodeId, string>([[ROOT, '']]);
+  private readonly folders = new Map<InodeId, string>();
 
   constructor(tree: Pick<Tree, 'node' | 'pathOf'>, nowNs: bigint) {
     this.tree = tree;
     this.nowNs = nowNs;
   }
 
-  of(inode: InodeId): { path: string; ageMs: number } | undefined {
-    const node = this.tree.node(inode);
-    if (node === undefined) return undefined;
-    let folder = this.folders.get(node.parent);
+  of({ inode, seat: own, mtime }: NamedContent): { path: string; ageMs: number } | undefined {
+    const seat = own ?? this.tree.node(inode);
+    if (seat === undefined) return undefined;
+    let folder = this.folders.get(seat.parent);
     if (folder === undefined) {
-      folder = this.tree.pathOf(node.parent);
+      folder = seat.parent === ROOT ? '' : this.tree.pathOf(seat.parent);
       if (this.folders.size >= FOLDERS_MAX) this.folders.clear();
-      this.folders.set(node.parent, folder);
+      this.folders.set(seat.parent, folder);
     }
-    return { path: `${folder}/${node.name}`, ageMs: Number((this.nowNs - node.mtime) / 1_000_000n) };
+    return { path: `${folder}/${seat.name}`, ageMs: Number((this.nowNs - mtime) / 1_000_000n) };
   }
 }
 

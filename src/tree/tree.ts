@@ -1,5 +1,6 @@
 import type { Emitter } from '../base/index.js';
 import type { History } from './history/history.js';
+import type { NamedContent } from './index/contents.js';
 import type { Revived } from './operations/revive.js';
 import type { Conflict } from './resolver/conflicts.js';
 import type { Attributes, Data, Heads, InodeId, Kind, OpId } from './schema.js';
@@ -188,7 +189,7 @@ export interface Tree {
     pendingOperations: number;
   };
   /** All distinct (inode, content id, size) of files, in a stable order, for placement; resumable after an inode. */
-  contents(after: InodeId | undefined, limit: number): { inode: InodeId; content: string; size: number }[];
+  contents(after: InodeId | undefined, limit: number): NamedContent[];
 
   /** As `contents`, of one inode. */
   contentsAt(inode: InodeId): string[];

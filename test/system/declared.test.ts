@@ -281,6 +281,19 @@ test('a chunk that rots is found by the scrub and fetched again from another pod
   assert.ok((await readFile(b.path('three', 'precious'))).equals(bytes));
 });
 
+test('a rate that is declared holds at once, without a restart', { skip }, async () => {
+  const text = readFileSync(file(), 'utf8');
+  await a.ask('apply', { text: `${text}bandwidth: { down: 2MB/s }\n` });
+  await eventually(async () => {
+    for (const pod of [b, c]) assert.match((await pod.ask('config', {})).text, /down: 2MB/);
+  });
+  const started = performance.now();
+  await writeFile(a.path('three', 'slow'), randomBytes(6e6));
+  await held('/three/slow', 6e6, 3);
+  assert.ok(performance.now() - started > 1_200, 'six megabytes at two a second');
+  await a.ask('apply', { text });
+});
+
 test('a pod that leaves hands over what only it has, and one that is removed is drained first', {
   skip,
 }, async () => {

@@ -29,7 +29,9 @@ test('what was done is seen at once, after the echo, and after a restart', () =>
     assert.deepEqual(tree.counts(), { ...shown, pendingOperations: 0 });
     assert.equal(tree.resolvePath('/docs')?.uid, 5);
     assert.equal(tree.pathOf(note.id), '/docs/letter');
-    assert.deepEqual(tree.contents(undefined, 10), [{ inode: note.id, content: 'cabc', size: 3 }]);
+    const { parent = '', name = '', mtime = 0n } = tree.node(note.id) ?? {};
+    const named = { inode: note.id, content: 'cabc', size: 3, seat: { parent, name }, mtime };
+    assert.deepEqual(tree.contents(undefined, 10), [named]);
     assert.deepEqual(tree.contents(note.id, 10), []);
     await tree.close();
 
