@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { must, run, type TestPod } from '../../test/system/pods.js';
+import { must, run, type TestPod, WH } from '../../test/system/pods.js';
 import { withBindfs } from '../bindfs.js';
 import type { Figures as Workload } from '../decisions/fuse-workload.js';
 import { atLeast, atMost, type Figure, type Scenario } from '../figure.js';
@@ -115,7 +115,10 @@ async function listing(pod: TestPod, folder: string): Promise<Figure> {
   const many = join(folder, 'many');
   mkdirSync(many);
   for (let i = 0; i < LISTED_MANY; i++) writeFileSync(join(many, `file-${i}`), '');
-  await pod.ok('import', many, '/many');
+  await must(undefined, [WH, 'import', many, '/many'], {
+    env: { WH_HOME: pod.home },
+    timeoutMs: 600_000,
+  });
   const list = async (path: string) => {
     writeFileSync('/proc/sys/vm/drop_caches', '2');
     return 1000 * (await timed(['sh', '-c', 'ls -l "$1" >/dev/null', 'sh', path]));

@@ -44,7 +44,7 @@ function lookup(session: Session, request: Request, operation: Repeat): boolean 
   const name = decodeName(request.buffer.bytes, request.length, 0);
   const isAt = (place: Place) => isPlace(session, request.node, name, place);
   if (operation.do === 'rename') {
-    if (isAt(operation)) showGone(session, request, operation);
+    if (isAt(operation)) showGone(session, request, operation, false);
     else if (!isAt(operation.to)) return false;
     else if (operation.replaced === undefined) session.failWith(request, 'ENOENT');
     else showGone(session, request, operation.replaced);
@@ -101,6 +101,7 @@ function showGone(
   session: Session,
   request: Request,
   { inode, kind }: Repeat | { inode: Stat['inode']; kind: Repeat['kind'] },
+  removes = true,
 ): void {
   const show = (stat: Stat) => {
     const node = session.nodes.remember(stat, request.node);
@@ -109,9 +110,14 @@ function showGone(
   };
   const known = Promise.resolve()
     .then(() => session.fileSystem.stat(inode))
-    .then((stat) => ({ ...stat, nlink: Math.max(1, stat.nlink) }))
+    .then((stat) => ({ ...stat, ...(removes ? standIn(stat, kind) : {}), nlink: Math.max(1, stat.nlink) }))
     .catch(() => blank(inode, kind));
   session.answer(request, known, show);
+}
+
+/** A folder that only went elsewhere must not be what the kernel removes: it would take it for dead, wherever it is. */
+function standIn({ inode }: Stat, kind: Repeat['kind']): { inode?: Stat['inode'] } {
+  return kind === 'directory' ? { inode: `${inode}\0stand-in` } : {};
 }
 
 function blank(inode: Stat['inode'], kind: Repeat['kind']): Stat {
