@@ -59,6 +59,8 @@ export async function leaveNetwork(pod: Pod, abandon: boolean, context: WaitCont
       `${onlyHere} files have their only copy here, since no other pod may hold them: let one in, change the rules, or leave without them by \`wh leave --abandon --abandon\`.`,
     );
   }
+  // A later pod of this name begins anew, and not with the share of one that was drained.
+  if (!abandon) await editDeclaration(pod, ['pods', record.pod], undefined);
   await membership.remove(identity.pod);
   await untilHeard(pod, context);
   return onlyHere;

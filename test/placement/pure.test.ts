@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { type PodId, sha256 } from '../../src/base/index.js';
+import { type PodId, sha256, silentLog, systemClock } from '../../src/base/index.js';
 import { defaultNetworkConfig, Policies, parseNetworkConfig } from '../../src/config/index.js';
 import type { ChunkRef } from '../../src/content/index.js';
 import type { Member } from '../../src/membership/index.js';
@@ -17,6 +17,7 @@ import {
   plainLayouts,
   plan,
 } from '../../src/placement/index.js';
+import { Testimony } from '../../src/placement/testimony.js';
 
 const podOf = (i: number): PodId => sha256(Buffer.from(`pod ${i}`));
 const chunkOf = (i: number): string => sha256(Buffer.from(`chunk ${i}`));
@@ -207,4 +208,37 @@ test('what others hold is in doubt until they have said so', () => {
   doubts.reset();
   assert.equal(doubts.count(layouts, 12), 12);
   assert.equal(doubts.count(plainLayouts(podOf(0), pods(1), three), 12), 0, 'nobody else should hold any');
+});
+
+test('a pod that spoke of an older version places alike, but nobody counts on what it holds of the newest', () => {
+  const config = parseNetworkConfig('copies: 2');
+  const members = [0, 1, 2].map(
+    (i): Member => ({ id: podOf(i), name: `pod-${i}`, role: 'storage', addedBy: podOf(0), addedAt: 0 }),
+  );
+  const layouts = plainLayouts(podOf(0), candidatesOf(members, config), config);
+  const said = new Map<PodId, string[]>();
+  const of = (linked: PodId[]) =>
+    new Testimony({
+      tree: {
+        heads: () => ['new'],
+        commit: async () => ['new'],
+        counts: () => assert.fail('nothing is counted here'),
+      },
+      membership: { self: podOf(0), members: () => members },
+      peers: { linked: () => linked, settledAt: (pod) => said.get(pod) },
+      outlook: { layouts, config },
+      clock: systemClock,
+      log: silentLog,
+    });
+  const all = of([podOf(1), podOf(2)]);
+  const word = () => [all.othersPlaceAlike(), all.othersAgree()];
+  said.set(podOf(1), [layouts.fingerprint, 'new']).set(podOf(2), [layouts.fingerprint, 'new']);
+  assert.deepEqual(word(), [true, true]);
+  said.set(podOf(2), [layouts.fingerprint, 'old']);
+  assert.deepEqual(word(), [true, false]);
+  said.set(podOf(2), ['another layout', 'new']);
+  assert.deepEqual(word(), [false, false]);
+  said.set(podOf(2), []);
+  assert.deepEqual(word(), [false, false], 'it took its word back');
+  assert.equal(of([podOf(1)]).othersPlaceAlike(), false, 'one is away');
 });

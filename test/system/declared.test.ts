@@ -310,6 +310,7 @@ test('a pod that leaves hands over what only it has, and one that is removed is 
   await eventually(async () =>
     assert.deepEqual((await a.status()).pods.map(({ name }) => name).sort(), ['alpha', 'beta']),
   );
+  assert.ok(!(await a.ask('config', {})).text.includes('gamma:'), 'nor is it declared any more');
   await writeFile(b.path('plain', 'of beta'), 'with beta at first\n');
   await a.ok('remove', 'beta', '--timeout', '60s');
   await b.ok('down');
