@@ -16,7 +16,7 @@ const all = readdirSync(root, { recursive: true })
   )
   .map((file) => join(root, file))
   .sort();
-const SEARCHES = [join('tree', 'simulation'), join('tree', 'mutants')];
+const SEARCHES = ['simulation', join('tree', 'simulation'), join('tree', 'mutants')];
 function kindOf(file) {
   if (file.includes(join('test', 'system'))) return 'system';
   return SEARCHES.some((folder) => file.includes(join('test', folder))) ? 'search' : 'unit';

@@ -27,6 +27,7 @@ import {
 } from './declaration.js';
 import { leaveNetwork, removePod } from './departure.js';
 import { historyOf, shownVersions, trashOf, versionsOf } from './history.js';
+import { LoopDelay } from './loop-delay.js';
 import { metricsOf } from './metrics.js';
 import type { Pod } from './pod.js';
 import { restore, undoMassDeletion } from './restore.js';
@@ -42,6 +43,7 @@ type Context = { progress(line: string): void; signal: AbortSignal };
 
 /** What the control socket answers. */
 export function controlHandlers(pod: Pod): ControlHandlers {
+  const loopDelay = new LoopDelay();
   return {
     status: () => statusOf(pod),
     pods: () => podDetails(pod),
@@ -62,7 +64,7 @@ export function controlHandlers(pod: Pod): ControlHandlers {
     fsck: ({ readData }, context) => fsck(pod, readData, context),
     conflicts: ({ names }, { signal }) => conflictsOf(pod, names, signal),
     resolve: ({ path, keep }) => resolveConflict(pod, path, keep),
-    metrics: () => metricsOf(pod),
+    metrics: () => metricsOf(pod, loopDelay),
     import: ({ source, path }, context) => importInto(pod, source, path, context),
     export: ({ path, target }, context) => exportFrom(pod, path, target, context),
     config: () => showConfig(pod),

@@ -1,11 +1,13 @@
+import { readdirSync } from 'node:fs';
 import type { Metric } from './control.js';
+import type { LoopDelay } from './loop-delay.js';
 import type { Pod } from './pod.js';
 import { statusOf } from './status.js';
 
 type Samples = Metric['samples'];
 
 /** The figures of this pod, for Prometheus. Names end in their unit. */
-export function metricsOf(pod: Pod): Metric[] {
+export function metricsOf(pod: Pod, loopDelay: LoopDelay): Metric[] {
   const status = statusOf(pod);
   const usage = pod.content.usage();
   const { rss } = process.memoryUsage();
@@ -54,6 +56,23 @@ export function metricsOf(pod: Pod): Metric[] {
       ...gauge('wormhole_pod_round_trip_seconds', 'Round trip to another pod.', 0),
       samples: ofPods(({ id }) => secondsOf(pod.links.get(id)?.roundTripMs)),
     },
+    {
+      ...gauge(
+        'wormhole_event_loop_delay_seconds',
+        'How late the main thread is with what is due, since somebody first asked.',
+        0,
+      ),
+      samples: [500, 990, 999].map((perMille) => ({
+        labels: { quantile: String(perMille / 1000) },
+        value: loopDelay.quantile(perMille),
+      })),
+    },
+    gauge('process_open_fds', 'Open descriptors of the daemon.', readdirSync('/proc/self/fd').length),
+    gauge(
+      'nodejs_active_resources',
+      'Timers, sockets and other things that the main thread waits for.',
+      process.getActiveResourcesInfo().length,
+    ),
     gauge('process_resident_memory_bytes', 'Resident memory of the daemon.', rss),
     {
       ...gauge('process_cpu_seconds_total', 'Processor time of the daemon.', (user + system) / 1e6),

@@ -144,9 +144,21 @@ export class Overlay {
       inodes: [...dropped.inodes, ...moved.inodes],
       names: [...dropped.names, ...moved.names],
     };
-    if (!remote) return different;
-    this.ownNames = new Set(settled.flatMap(({ names }) => names.map(keyOf)));
-    this.ownRows = new Set(settled.flatMap(({ rows }) => rows));
+    // Where others meddled with what waited, a group may have done more than was shown here: values that would have
+    // vanished by it are files of their own now.
+    const meddled = remote || settled.some(({ remoteBatches }) => remoteBatches !== this.remoteBatches);
+    if (!meddled) return different;
+    const ownNames = new Set(settled.flatMap(({ names }) => names.map(keyOf)));
+    const ownRows = new Set(settled.flatMap(({ rows }) => rows));
+    if (!remote) {
+      const isOwn = ({ parent, name }: Seat) => parent === MARKS || ownNames.has(keyOf({ parent, name }));
+      return {
+        inodes: [...different.inodes, ...change.inodes.filter((inode) => !ownRows.has(inode))],
+        names: [...different.names, ...change.names.filter((seat) => !isOwn(seat))],
+      };
+    }
+    this.ownNames = ownNames;
+    this.ownRows = ownRows;
     const { inodes, names, contents = [] } = this.shown(change);
     return {
       inodes: [...new Set([...inodes, ...different.inodes])],

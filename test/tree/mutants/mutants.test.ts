@@ -24,7 +24,7 @@ interface Mutant extends Mutation {
   run: string[];
 }
 
-const SIMULATION = ['test/tree/simulation/main.js', '--seeds', '300', '--bail'];
+const SIMULATION = ['test/simulation/main.js', '--seeds', '300', '--bail'];
 
 function tests(file: string, title: string): string[] {
   return ['--test', `--test-name-pattern=${title}`, `test/tree/${file}.test.js`];
@@ -135,7 +135,7 @@ let copy: string;
 
 before(() => {
   copy = mkdtempSync(join(DIST, 'mutants-'));
-  for (const part of ['src', join('test', 'tree')])
+  for (const part of ['src', join('test', 'tree'), join('test', 'simulation')])
     cpSync(join(DIST, part), join(copy, part), { recursive: true });
 });
 

@@ -60,6 +60,43 @@ test('a move that waits for the document and one from elsewhere form a circle: n
   }
 });
 
+test('a value that this pod makes a file of its own, without having shown it, is told of', async () => {
+  const folder = mkdtempSync(join(fastFolder(tmpdir()), 'wormhole-made-'));
+  const [a, b] = ['a', 'b'].map((name, at) => new SimulatedPod(folder, name, at === 0, new Numbers(at))) as [
+    SimulatedPod,
+    SimulatedPod,
+  ];
+  try {
+    await a.start();
+    await b.start();
+    const file = { kind: 'file' as const, size: 1, content: 'first', mode: 0o644 };
+    const { id } = a.tree.create(ROOT, 'f', file, {});
+    await a.tree.commit();
+    await exchange(a.tree, b.tree, ['a', 'b']);
+    b.outbox = [];
+    const write = (pod: SimulatedPod, content: string) =>
+      pod.tree.setData(id, { size: 1, mtime: 1n, content }, pod.tree.node(id)?.versions ?? []);
+    write(b, 'theirs');
+    await b.tree.commit();
+    write(a, 'mine');
+    write(a, 'again');
+    const told: string[] = [];
+    a.tree.events.on('changed', ({ inodes, names }) => {
+      for (const inode of inodes) told.push(a.tree.node(inode)?.content ?? '');
+      for (const { parent, name } of names) told.push(a.tree.lookup(parent, name)?.content ?? '');
+    });
+    await a.tree.sync.apply(b.outbox);
+    told.length = 0;
+    await a.tree.commit();
+    const shown = lines(a.tree).map((line) => line.slice(line.lastIndexOf(' ') + 1));
+    assert.deepEqual(shown.sort(), ['again', 'theirs']);
+    assert.ok(told.includes('theirs'), `told of ${told}`);
+  } finally {
+    for (const pod of [a, b]) await pod.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
 test(`${SEEDS} seeds: equal heads and equal trees, nothing acknowledged is lost, nothing deleted comes back`, async (t) => {
   const failed: number[] = [];
   let first: unknown;
