@@ -58,6 +58,9 @@ export const LIMITS = {
   watchedChangesMax: 4_096,
   /** A file that is held open and written is published this often. */
   publishIntervalMs: 5_000,
+  /** Of a large file that is being written and that others wait for, what came so far is published after this. */
+  publishEarlyMs: 750,
+  publishEarlyBytes: 64 * 1024 * 1024,
   /** Less often where that takes long, but at least so. */
   publishIntervalMsMax: 60_000,
   /** Pause before a failed publication is tried again. */

@@ -1,4 +1,4 @@
-import { type Answer, type Clock, type Log, messageOf, then, WormholeError } from '../base/index.js';
+import { type Answer, type Clock, LIMITS, type Log, messageOf, then, WormholeError } from '../base/index.js';
 import type { ContentStore, OpenContent, Published } from '../content/index.js';
 import type { InodeId, Node, Tree } from '../tree/index.js';
 import { publishPauseMs } from './publish-pace.js';
@@ -46,6 +46,8 @@ export interface OpenFilesOptions {
   log: Log;
   /** A file that is held open and written is published this often. */
   publishIntervalMs: number;
+  /** True while other pods wait for what is written here. */
+  awaited?: () => boolean;
   /** Pause before a failed publication is tried again. */
   retryMs: number;
   /** The tree keeps a file under another inode id from now on (a losing version that was made a real file). */
@@ -63,7 +65,8 @@ export class OpenFiles {
 
   constructor(options: OpenFilesOptions) {
     this.options = options;
-    this.timer = setInterval(() => this.publishLongOpen(), options.publishIntervalMs);
+    const lookMs = Math.min(options.publishIntervalMs, LIMITS.publishEarlyMs / 2);
+    this.timer = setInterval(() => this.publishLongOpen(), lookMs);
     this.timer.unref();
   }
 
@@ -229,12 +232,12 @@ export class OpenFiles {
   }
 
   private publishLongOpen(): void {
-    const now = this.options.clock.monotonicMs();
+    const { clock, publishIntervalMs, awaited } = this.options;
+    const now = clock.monotonicMs();
     for (const file of this.files.values()) {
       const since = file.dirtySinceMs;
-      if (since !== undefined && now - since >= publishPauseMs(file, this.options.publishIntervalMs)) {
-        this.settle(file);
-      }
+      if (since === undefined || file.publication !== undefined) continue;
+      if (now - since >= publishPauseMs(file, publishIntervalMs, awaited?.())) this.settle(file);
     }
   }
 

@@ -61,6 +61,8 @@ export interface FileSystemOptions {
   log: Log;
   /** A file that is held open and written is published this often. */
   publishIntervalMs?: number;
+  /** True while other pods wait for what is written here. */
+  awaited?: () => boolean;
   /** Where a file's content is, in a word, for the attribute {@link STATE_XATTR}. */
   stateOf?: (node: Node) => string;
   /** What may not be done now; without one, everything may. */
@@ -134,6 +136,7 @@ class TreeFileSystem implements WormholeFileSystem {
       clock: options.clock,
       log: options.log,
       publishIntervalMs: options.publishIntervalMs ?? LIMITS.publishIntervalMs,
+      ...(options.awaited === undefined ? {} : { awaited: options.awaited }),
       retryMs: LIMITS.publishRetryMs,
       moved: (from, to) => this.ids.replaced(this.ids.local(from), to),
       caches: (inode) => options.guard?.caches(inode) ?? true,
