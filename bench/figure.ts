@@ -13,6 +13,8 @@ export interface Figure {
 export interface ScenarioOptions {
   /** Size of the tree, where the scenario is about that. */
   files?: number;
+  /** The sizes of the targets, where the usual ones are smaller because a peer takes many minutes for them. */
+  full?: boolean;
 }
 
 export interface Scenario {

@@ -1,4 +1,4 @@
-// `npm run bench [-- scenario … --files N]` (repair at its full size: `-- repair --files 20000`): every performance claim comes from here, as a table and as JSON.
+// `npm run bench [-- scenario … --files N --full]` (repair at its full size: `-- repair --files 20000`): every performance claim comes from here, as a table and as JSON.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ const SCENARIOS: Scenario[] = [
 
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
-  options: { files: { type: 'string' } },
+  options: { files: { type: 'string' }, full: { type: 'boolean', default: false } },
 });
 const files = Number(values.files ?? Number.NaN);
 const unknown = wanted.filter((name) => !SCENARIOS.some((scenario) => scenario.name === name));
@@ -48,7 +48,10 @@ for (const scenario of SCENARIOS) {
   if (wanted.length > 0 && !wanted.includes(scenario.name)) continue;
   const started = performance.now();
   console.error(`${scenario.name} …`);
-  const figures = await scenario.run(Number.isSafeInteger(files) && files > 0 ? { files } : {});
+  const figures = await scenario.run({
+    ...(Number.isSafeInteger(files) && files > 0 ? { files } : {}),
+    full: values.full,
+  });
   all.push({ scenario: scenario.name, figures });
   console.log(
     `\n${scenario.name} (${Math.round((performance.now() - started) / 1000)} s)\n${formatFigures(figures)}`,

@@ -5,10 +5,14 @@ import { runProgram } from '../program.js';
 import { syncthingMissing, withSyncthing } from '../syncthing.js';
 import { withPair } from '../world.js';
 
-/** The sizes of the issue take many minutes with Syncthing: `WH_BENCH_FULL=1`. */
-const FULL = process.env['WH_BENCH_FULL'] === '1';
-const FILES = FULL ? 10_000 : 2_000;
-const MEBIBYTES = FULL ? 1024 : 256;
+interface Sizes {
+  files: number;
+  mebibytes: number;
+}
+
+/** The sizes of the target take many minutes with Syncthing: `--full`. */
+const FULL: Sizes = { files: 10_000, mebibytes: 1024 };
+const USUAL: Sizes = { files: 2_000, mebibytes: 256 };
 const DEFAULT_DELAY_SECONDS = 10;
 const SHORT_DELAY_SECONDS = 1;
 const POLL_MS = 5;
@@ -23,17 +27,26 @@ interface Times {
 
 export const versusSyncthing: Scenario = {
   name: 'versus-syncthing',
-  run: () =>
+  run: ({ full }) =>
     withPair('storage', async ({ folder, a, b }) => {
+      const sizes = full ? FULL : USUAL;
       const settled = () => a.ok('sync', '--wait', '--copies', '2', '--timeout', '300s').then(() => {});
-      const own = await measure(a.mount, b.mount, settled);
+      const own = await measure(sizes, a.mount, b.mount, settled);
       const missing = await syncthingMissing();
-      if (missing !== undefined) return figures(own, undefined, `skipped: ${missing}`);
-      const defaults = await withSyncthing(folder, DEFAULT_DELAY_SECONDS, (pair) => measure(pair.a, pair.b));
-      const short = await withSyncthing(folder, SHORT_DELAY_SECONDS, (pair) => measure(pair.a, pair.b));
+      if (missing !== undefined) return figures(sizes, own, undefined, `skipped: ${missing}`);
+      const defaults = await withSyncthing(folder, DEFAULT_DELAY_SECONDS, (pair) =>
+        measure(sizes, pair.a, pair.b),
+      );
+      const short = await withSyncthing(folder, SHORT_DELAY_SECONDS, (pair) =>
+        measure(sizes, pair.a, pair.b),
+      );
       return [
-        ...figures(own, { times: defaults, name: 'Syncthing', wanted: { files: 15, large: 3, edit: 200 } }),
-        ...figures(own, {
+        ...figures(sizes, own, {
+          times: defaults,
+          name: 'Syncthing',
+          wanted: { files: 15, large: 3, edit: 200 },
+        }),
+        ...figures(sizes, own, {
           times: short,
           name: 'Syncthing, watcher delay 1 s',
           wanted: { files: 1, large: 1, edit: 1 },
@@ -43,13 +56,18 @@ export const versusSyncthing: Scenario = {
 };
 
 /** @param settled resolves when B holds all; without it B's folder is on its disk, and what shows there counts */
-async function measure(a: string, b: string, settled?: () => Promise<void>): Promise<Times> {
+async function measure(
+  { files: count, mebibytes }: Sizes,
+  a: string,
+  b: string,
+  settled?: () => Promise<void>,
+): Promise<Times> {
   mkdirSync(join(a, 'many'));
-  await runProgram('create-files', join(a, 'many'), FILES);
-  const files = await secondsUntil(() => countFiles(join(b, 'many')) === FILES, 50, settled);
-  await runProgram('write-file', join(a, 'large'), MEBIBYTES);
+  await runProgram('create-files', join(a, 'many'), count);
+  const files = await secondsUntil(() => countFiles(join(b, 'many')) === count, 50, settled);
+  await runProgram('write-file', join(a, 'large'), mebibytes);
   const large = await secondsUntil(
-    () => sizeOf(join(b, 'large')) === MEBIBYTES * 1024 * 1024,
+    () => sizeOf(join(b, 'large')) === mebibytes * 1024 * 1024,
     POLL_MS,
     settled,
   );
@@ -98,11 +116,16 @@ function textOf(path: string): string {
 }
 
 function figures(
+  sizes: Sizes,
   own: Times,
   peer: { times: Times; name: string; wanted: Times } | undefined,
   note?: string,
 ): Figure[] {
-  const names = { files: `${FILES} files of 4 KiB`, large: `${MEBIBYTES} MiB`, edit: 'one small edit' };
+  const names = {
+    files: `${sizes.files} files of 4 KiB`,
+    large: `${sizes.mebibytes} MiB`,
+    edit: 'one small edit',
+  };
   return (Object.keys(names) as (keyof Times)[]).map((key) => {
     const figure: Figure = { name: `${names[key]}, complete on B`, value: own[key] * 1000, unit: 'ms' };
     if (peer === undefined) return note === undefined ? figure : { ...figure, note };
