@@ -34,8 +34,8 @@ export class DirectWrites {
       await this.turns.run(() => this.writeNow(path, bytes, mode));
       return true;
     } catch (error) {
-      // EINVAL: this file system does not know such writes.
-      if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
+      // EINVAL: this file system does not know such writes. RangeError: no such memory is to be had.
+      if ((error as NodeJS.ErrnoException).code !== 'EINVAL' && !(error instanceof RangeError)) throw error;
       this.supported = false;
       rmSync(path, { force: true });
       return false;
@@ -44,9 +44,10 @@ export class DirectWrites {
 
   private async writeNow(path: string, bytes: Uint8Array, mode: number): Promise<void> {
     const { O_CREAT, O_DIRECT, O_EXCL, O_WRONLY } = constants;
-    const descriptor = await openFile(path, O_CREAT | O_EXCL | O_WRONLY | O_DIRECT, mode);
     this.slots ??= makeSlots();
-    const slot = this.slots.pop() as Buffer;
+    const { slots } = this;
+    const descriptor = await openFile(path, O_CREAT | O_EXCL | O_WRONLY | O_DIRECT, mode);
+    const slot = slots.pop() as Buffer;
     try {
       const length = Math.ceil(bytes.length / BLOCK_BYTES) * BLOCK_BYTES;
       slot.set(bytes);
@@ -56,7 +57,7 @@ export class DirectWrites {
       }
       if (length > bytes.length) await cutFile(descriptor, bytes.length);
     } finally {
-      this.slots.push(slot);
+      slots.push(slot);
       await closeFile(descriptor);
     }
   }
