@@ -15,6 +15,16 @@ export function diskError(what: string, cause: unknown): WormholeError {
   return new WormholeError('io', message, { cause });
 }
 
+/** Does work on files: an error of the system becomes the project's. @param what as in {@link diskError} */
+export async function onDisk<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const isOfSystem = error instanceof Error && 'syscall' in error;
+    throw isOfSystem ? diskError(what, error) : error;
+  }
+}
+
 /** Whether the system found no such file or folder. */
 export function isMissing(cause: unknown): boolean {
   return (cause as { code?: unknown } | null)?.code === 'ENOENT';

@@ -1,7 +1,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Clock, LIMITS, type Log, systemClock } from '../base/index.js';
+import { type Clock, LIMITS, type Log, onDisk, systemClock } from '../base/index.js';
 import { type Database, makeFolder, openRecordLog, type RecordLog } from '../store/index.js';
 import { Evictable } from './cache/evictable.js';
 import { chunkMemory } from './cache/memory.js';
@@ -60,7 +60,11 @@ const CACHE_BYTES_DEFAULT = 20_000_000_000;
  * half done.
  * @throws WormholeError `io` | `full` | `newer-format`
  */
-export async function openContentStore(options: ContentStoreOptions): Promise<ContentStore> {
+export function openContentStore(options: ContentStoreOptions): Promise<ContentStore> {
+  return onDisk(`the contents ${options.folder}`, () => open(options));
+}
+
+async function open(options: ContentStoreOptions): Promise<ContentStore> {
   const { folder, log } = options;
   const staging = join(folder, 'staging');
   makeFolder(staging);

@@ -1,4 +1,13 @@
-import { type Answer, type Clock, LIMITS, type Log, messageOf, then, WormholeError } from '../base/index.js';
+import {
+  type Answer,
+  type Clock,
+  LIMITS,
+  type Log,
+  messageOf,
+  then,
+  unlessAborted,
+  WormholeError,
+} from '../base/index.js';
 import type { ContentStore, OpenContent, Published } from '../content/index.js';
 import type { InodeId, Node, Tree } from '../tree/index.js';
 import { publishPauseMs } from './publish-pace.js';
@@ -212,7 +221,7 @@ export class OpenFiles {
       if (file.handles > 0 && file.publication === undefined) this.settle(file);
       while (isPending(file) && file.publication !== undefined && !this.stopping.signal.aborted) {
         signal?.throwIfAborted();
-        await file.publication;
+        await (signal === undefined ? file.publication : unlessAborted(file.publication, signal));
       }
     }
   }

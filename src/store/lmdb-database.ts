@@ -1,8 +1,10 @@
+import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { WormholeError } from '../base/index.js';
 import type { Batch, Database, Table, Write } from './database.js';
 import { databaseError } from './database-error.js';
-import { prepareDatabase } from './lmdb-file.js';
+import { DatabaseRoom } from './database-room.js';
+import { DATA, prepareDatabase } from './lmdb-file.js';
 import { checkKey, keyEncoder } from './lmdb-key.js';
 import { LmdbTable, type Store } from './lmdb-table.js';
 import { frameValue, valueEncoder } from './value-frame.js';
@@ -62,8 +64,12 @@ class LmdbDatabase implements Database {
   private readonly path: string;
   private readonly tables = new Map<string, LmdbTable>();
   private readonly pending = new Set<Promise<void>>();
-  private readonly guard = { check: () => this.checkOpen(), checkWrite: () => this.checkBatch() };
-  private batch: { opened: string[] } | undefined;
+  private readonly guard = {
+    check: () => this.checkOpen(),
+    checkWrite: (bytes?: number) => this.checkBatch(bytes),
+  };
+  private readonly room: DatabaseRoom;
+  private batch: { opened: string[]; claimed: number } | undefined;
   /** Why nothing can be written any more. */
   private refusal: WormholeError | undefined;
   private closed = false;
@@ -71,6 +77,11 @@ class LmdbDatabase implements Database {
   constructor(root: Root, path: string) {
     this.root = root;
     this.path = path;
+    const usedBytes = () => {
+      const { lastPageNumber, pageSize } = root.getStats() as { lastPageNumber: number; pageSize: number };
+      return (lastPageNumber + 1) * pageSize;
+    };
+    this.room = new DatabaseRoom({ file: join(path, DATA), usedBytes });
   }
 
   table(name: string): Table {
@@ -80,7 +91,8 @@ class LmdbDatabase implements Database {
   writeNow(work: (batch: Batch) => void): void {
     this.checkWritable();
     if (this.batch !== undefined) throw new WormholeError('internal', 'a batch was begun inside a batch');
-    this.batch = { opened: [] };
+    const batch: { opened: string[]; claimed: number } = { opened: [], claimed: 0 };
+    this.batch = batch;
     try {
       this.root.transactionSync(() => {
         const result: unknown = work({ table: (name) => this.writable(name) });
@@ -91,10 +103,11 @@ class LmdbDatabase implements Database {
       });
     } catch (error) {
       // A table that was first used in here went with the transaction; its handle is dead.
-      for (const name of this.batch.opened) this.tables.delete(name);
+      for (const name of batch.opened) this.tables.delete(name);
       throw isLmdbError(error) ? this.failed(error) : error;
     } finally {
       this.batch = undefined;
+      this.room.release(batch.claimed);
     }
   }
 
@@ -103,6 +116,7 @@ class LmdbDatabase implements Database {
     for (const { key } of puts) checkKey(key);
     if (puts.length === 0) return;
     const targets = puts.map(({ table }) => this.writable(table).store);
+    const claimed = this.claim(puts);
     const committed = this.root.batch(() => {
       for (const [index, { key, value }] of puts.entries()) {
         const store = targets[index] as Store;
@@ -120,6 +134,7 @@ class LmdbDatabase implements Database {
       await settled;
     } finally {
       this.pending.delete(settled);
+      this.room.release(claimed);
     }
   }
 
@@ -185,9 +200,22 @@ class LmdbDatabase implements Database {
     }
   }
 
-  private checkBatch(): void {
+  private checkBatch(bytes: number | undefined): void {
     this.checkOpen();
     if (this.batch === undefined) throw new WormholeError('internal', 'a table was written outside a batch');
+    this.batch.claimed += this.room.claim(bytes);
+  }
+
+  /** Room for all of it or for nothing. */
+  private claim(puts: readonly Write[]): number {
+    let claimed = 0;
+    try {
+      for (const { value } of puts) claimed += this.room.claim(value?.length);
+      return claimed;
+    } catch (error) {
+      this.room.release(claimed);
+      throw error;
+    }
   }
 }
 

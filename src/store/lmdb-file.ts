@@ -17,7 +17,8 @@ import { join } from 'node:path';
 import { isFull, WormholeError } from '../base/index.js';
 import { makeFolder, syncFolder } from './folder.js';
 
-const DATA = 'data.mdb';
+/** The file in a database's folder that holds it. */
+export const DATA = 'data.mdb';
 const READERS = 'lock.mdb';
 const fileMode = 0o600;
 /** Room for 250 read transactions at once, 64 bytes each; a thread has one. */

@@ -17,13 +17,21 @@ export interface RangeOptions {
 const blockEntriesFirst = 32;
 const blockEntriesMax = 1024;
 
+export interface TableGuard {
+  /** @throws WormholeError when the database may not be read */
+  check(): void;
+  /** @param bytes of the value that is to be written; undefined: a row is removed
+   *  @throws WormholeError when no batch is running, or the disk has no room */
+  checkWrite(bytes?: number): void;
+}
+
 /** One named table on one thread. `writable` says whether a batch of this thread is running. */
 export class LmdbTable implements WritableTable {
   readonly store: Store;
   private readonly path: string;
-  private readonly guard: { check(): void; checkWrite(): void };
+  private readonly guard: TableGuard;
 
-  constructor(store: Store, path: string, guard: { check(): void; checkWrite(): void }) {
+  constructor(store: Store, path: string, guard: TableGuard) {
     this.store = store;
     this.path = path;
     this.guard = guard;
@@ -57,7 +65,7 @@ export class LmdbTable implements WritableTable {
 
   put(key: string, value: Uint8Array): void {
     checkKey(key);
-    this.guard.checkWrite();
+    this.guard.checkWrite(value.length);
     this.run(() => this.store.putSync(key, frameValue(key, value)));
   }
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Clock, type Log, type PodId, type Random, WormholeError } from '../base/index.js';
+import { type Clock, type Log, onDisk, type PodId, type Random, WormholeError } from '../base/index.js';
 import {
   beginUnflushed,
   type Database,
@@ -48,7 +48,11 @@ export interface TreeOptions {
  * loads in its own thread meanwhile.
  * @throws WormholeError `corrupt` | `full` | `io` | `newer-format`
  */
-export async function openTree(options: TreeOptions): Promise<Tree> {
+export function openTree(options: TreeOptions): Promise<Tree> {
+  return onDisk(`the tree ${options.folder}`, () => open(options));
+}
+
+async function open(options: TreeOptions): Promise<Tree> {
   const { folder, podId, podName, network, founder, random, log } = options;
   makeFolder(folder);
   const [documentFolder, indexFolder] = [join(folder, 'document'), join(folder, 'index')];

@@ -50,12 +50,19 @@ const NOBODY: ChunkSource = {
 export async function openInnerPod(folder: string, options: InnerPodOptions): Promise<InnerPod> {
   const undo: (() => unknown)[] = [];
   const close = async () => {
-    for (const step of undo.splice(0).reverse()) await step();
+    const failures: unknown[] = [];
+    for (const step of undo.splice(0).reverse()) {
+      // A step that fails does not keep the others from theirs.
+      await Promise.resolve()
+        .then(step)
+        .catch((error) => failures.push(error));
+    }
+    if (failures.length > 0) throw failures[0];
   };
   try {
     return { ...(await build(podPaths(folder), options, undo)), close };
   } catch (error) {
-    await close();
+    await close().catch(() => {});
     throw error;
   }
 }

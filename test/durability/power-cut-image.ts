@@ -19,7 +19,7 @@ export class PowerCut {
 
   /**
    * All that was flushed before `position`, and of what was written after the last flush any part, as `seed` says:
-   * a disk writes from its cache in any order. Seed 0 keeps all of it.
+   * a disk writes from its cache in any order. Seed 0 keeps all of it, a negative one nothing.
    * @returns the sectors that are not zeros, by offset, and how many writes to sectors were lost
    */
   at(position: number, seed: number): { sectors: { offset: number; data: Uint8Array }[]; lost: number } {
@@ -32,7 +32,7 @@ export class PowerCut {
       this.write(
         this.events[index],
         (sector, data) => {
-          if (seed === 0 || random() < 0.5) cached.set(sector, data);
+          if (seed === 0 || (seed > 0 && random() < 0.5)) cached.set(sector, data);
           else lost++;
         },
         (sector) => cached.get(sector) ?? this.sectors.get(sector),

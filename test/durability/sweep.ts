@@ -48,6 +48,12 @@ export interface SweepResult {
   complaints: string[];
 }
 
+/** A disk in memory for images, of which the mounts below are seen by lookers too, which have a mount namespace each. */
+export async function mountScratch(folder: string): Promise<void> {
+  await must(undefined, ['mount', '-t', 'tmpfs', '-o', 'size=1g', 'wormhole-test', folder]);
+  await must(undefined, ['mount', '--make-shared', folder]);
+}
+
 /** Cuts the power at positions spread over the record, opens the pod on what is left, looks whether it keeps what was
  *  promised. */
 export async function sweep(options: SweepOptions): Promise<SweepResult> {

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { WormholeError } from '../../src/base/index.js';
 import { type Database, openDatabase, openRecordLog, openStore } from '../../src/store/index.js';
 import { withSmallDisk } from './tmpfs.js';
 
+const filler = fileURLToPath(new URL('./database-filler.js', import.meta.url));
 const mebibyte = 1024 * 1024;
 const isFull = (error: unknown) => error instanceof WormholeError && error.code === 'full';
 
@@ -44,6 +48,18 @@ describe('a full disk', () => {
       const again = openDatabase(join(folder, 'database'));
       assert.equal(again.table('t').count(), stored + 1);
       await again.close();
+    });
+    if (reason !== undefined) context.skip(reason);
+  });
+
+  // When a write of LMDB's own fails, it says so on stderr, and spoils memory.
+  it('refuses batches in a large file before LMDB writes them', async (context) => {
+    const reason = await withSmallDisk(48 * mebibyte, async (folder) => {
+      const child = spawn(process.execPath, [filler, folder], { stdio: ['ignore', 'inherit', 'pipe'] });
+      const said: Buffer[] = [];
+      child.stderr.on('data', (bytes: Buffer) => said.push(bytes));
+      const [code, signal] = await once(child, 'close');
+      assert.deepEqual([code ?? signal, Buffer.concat(said).toString()], [0, '']);
     });
     if (reason !== undefined) context.skip(reason);
   });

@@ -8,7 +8,7 @@ import type { Fsck, Inspection } from '../../src/daemon/control.js';
 import { collecting } from '../durability/collecting.js';
 import { seededBytes } from '../durability/random.js';
 import { RecordedDisk } from '../durability/recorded-disk.js';
-import { type SweepOptions, sweep } from '../durability/sweep.js';
+import { mountScratch, type SweepOptions, sweep } from '../durability/sweep.js';
 import { Witness } from '../durability/witness.js';
 import { work } from '../durability/workload.js';
 import { makeNetwork, namespacesMissing, type TestNetwork } from './namespaces.js';
@@ -37,7 +37,7 @@ interface Stage {
 async function onStage(use: (stage: Stage) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'wormhole-power-cut-'));
   for (const name of ['disk', 'scratch']) mkdirSync(join(folder, name));
-  await must(undefined, ['mount', '-t', 'tmpfs', '-o', 'size=1g', 'wormhole-test', join(folder, 'scratch')]);
+  await mountScratch(join(folder, 'scratch'));
   const disk = await RecordedDisk.make(join(folder, 'disk'), DISK_BYTES);
   const lan = makeNetwork(2);
   try {

@@ -77,6 +77,8 @@ export class FileChunks implements Chunks {
   private readonly direct = new DirectWrites();
   /** Folders with names that a power cut would take. */
   private readonly unsynced = new Set<string>();
+  /** Chunks of which a sync failed: they count only once they were written again to a new file. */
+  private readonly doubtful = new Set<ChunkId>();
   /** Durable chunks on their way. */
   private readonly puts = new Set<Promise<void>>();
   private syncing: Promise<unknown> | undefined;
@@ -143,11 +145,23 @@ export class FileChunks implements Chunks {
   async harden(id: ChunkId): Promise<void> {
     const descriptor = await openFile(this.path(id), 'r');
     try {
-      await syncFile(descriptor);
+      if (this.doubtful.has(id)) await this.rewrite(id, descriptor);
+      else {
+        await syncFile(descriptor).catch((cause) => {
+          this.doubtful.add(id);
+          throw diskError('a chunk', cause);
+        });
+      }
     } finally {
       closeSync(descriptor);
     }
     this.unsynced.add(dirname(this.path(id)));
+  }
+
+  /** The kernel forgets what it could not write and would answer with success next time (contract D7). */
+  private async rewrite(id: ChunkId, descriptor: number): Promise<void> {
+    await this.store(id, await readWhole(descriptor), true);
+    this.doubtful.delete(id);
   }
 
   async remove(id: ChunkId): Promise<void> {

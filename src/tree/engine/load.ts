@@ -1,4 +1,4 @@
-import { link, readdir } from 'node:fs/promises';
+import { link, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LIMITS, messageOf, WormholeError } from '../../base/index.js';
 import { makeFolder, type RecordLogOptions } from '../../store/index.js';
@@ -50,8 +50,7 @@ export async function loadDocument(
 ): Promise<Loaded> {
   makeFolder(folder);
   const { snapshot, damage } = await trySnapshot(folder, actor);
-  const logName = snapshot?.header.log ?? (await newestLog(folder)) ?? 'changes-0';
-  const { log, damaged } = await ChangeLog.open(join(folder, logName), disk);
+  const { log, damaged, logName } = await openLog(folder, snapshot?.header.log, disk);
   const document =
     snapshot === undefined
       ? TreeDocument.empty(actor, network)
@@ -92,9 +91,25 @@ async function trySnapshot(folder: string, mark: string): Promise<{ snapshot?: S
   }
 }
 
-async function newestLog(folder: string): Promise<string | undefined> {
+/**
+ * The log that the snapshot names; without a snapshot the newest that has records. An empty one was begun anew, and its
+ * snapshot never came to be: what counts is the one before it.
+ */
+async function openLog(
+  folder: string,
+  named: string | undefined,
+  disk: LoadOptions['disk'],
+): Promise<{ log: ChangeLog; damaged: boolean; logName: string }> {
   const numbers = (await readdir(folder)).flatMap((name) => LOG.exec(name)?.[1] ?? []).map(Number);
-  return numbers.length === 0 ? undefined : `changes-${Math.max(...numbers)}`;
+  const names =
+    named === undefined ? numbers.sort((a, b) => b - a).map((number) => `changes-${number}`) : [named];
+  for (const logName of names) {
+    const opened = await ChangeLog.open(join(folder, logName), disk);
+    if (opened.log.next > 0 || opened.damaged || logName === names.at(-1)) return { ...opened, logName };
+    await opened.log.close();
+  }
+  const logName = 'changes-0';
+  return { ...(await ChangeLog.open(join(folder, logName), disk)), logName };
 }
 
 /** Applies the log's records. @returns the heads that were recorded last */
@@ -135,6 +150,8 @@ function replay(loaded: Loaded, snapshot: Snapshot | undefined): { heads: Heads;
 async function beginAnew(folder: string, loaded: Loaded, disk: LoadOptions['disk']): Promise<Loaded> {
   await loaded.log.close();
   const logName = `changes-${Number(LOG.exec(loaded.logName)?.[1] ?? 0) + 1}`;
+  // Of an earlier attempt, without a snapshot that names it.
+  await rm(join(folder, logName), { recursive: true, force: true });
   const { log } = await ChangeLog.open(join(folder, logName), disk);
   const anew: Loaded = { ...loaded, log, logName };
   await rewrite(folder, anew);

@@ -345,6 +345,21 @@ test('a failed fsync is never answered as durable', () =>
     await pod.close().catch(() => {});
   }));
 
+test('new files of which only the empty log came to be before a crash are not taken for the document', () =>
+  withFolder(async (folder) => {
+    const pod = await openPod(folder);
+    write(pod, 1, 2);
+    const { heads } = await settled(pod);
+    await pod.close();
+    await (await openRecordLog(join(folder, 'document', 'changes-1'))).log.close();
+    for (const anew of [false, true, false]) {
+      const again = await openPod(folder, { anew });
+      assert.deepEqual(again.engine.durable, { heads, seq: 2 });
+      assert.equal(again.engine.condition, undefined);
+      await again.close();
+    }
+  }));
+
 test('after a failed fsync the document goes on in new files', () =>
   withFolder(async (folder) => {
     const pod = await openPod(folder);
