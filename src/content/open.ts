@@ -39,7 +39,7 @@ export interface ContentStoreOptions {
   /** Where to fetch from; may also be set later, by `useSource`. */
   source?: ChunkSource;
   /** Resolves when every name that was told to the tree so far survives a power cut. What was staged is let go
-   *  only then; without it, as soon as its chunks are durable. */
+   *  only then, after its owner told of the name (`recordedAs`); without it, as soon as its chunks are durable. */
   namesDurable?: () => Promise<void>;
   limits?: {
     /** Bytes that chunks may take which this pod need not hold. */
@@ -136,6 +136,7 @@ function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; gro
       await options.namesDurable?.();
     },
     recorded: () => ground.log.sync(),
+    ownersTell: options.namesDurable !== undefined,
   });
   const workshop = {
     reading,

@@ -109,6 +109,7 @@ test('what was staged is let go only when the owner says that names are durable'
     await file.write(0, bytes);
     await file.save();
     await file.publish();
+    file.recordedAs(i + 1);
     await file.close();
   }
   await new Promise((resolve) => setTimeout(resolve, 400));
@@ -406,4 +407,46 @@ test('whatever was synced comes back, also where the staging files lost what was
     );
   }
   assert.ok(flushes < syncs / 3, `${flushes} flushes of the file in ${syncs} syncs`);
+});
+
+test('what was published stays staged until its owner has named it', async (t) => {
+  const folder = temporaryFolder(t);
+  const { store, close } = await openStore(t, folder, { namesDurable: async () => {} });
+  const sizes = { small: 5_000, large: 400_000 };
+  const keysOf = async () =>
+    (await afterKill(t, folder)).store
+      .recovered()
+      .map(({ key }) => key)
+      .sort();
+  const files = [];
+  for (const [key, size] of Object.entries(sizes)) {
+    const file = store.open(key, '', 0);
+    await file.write(0, randomBytesOf(size, size));
+    await file.sync();
+    await file.publish();
+    files.push(file);
+  }
+  // The journal takes no name: the disk is full, or has failed.
+  await store['parts'].settlement.settle();
+  assert.deepEqual(await keysOf(), ['large', 'small']);
+  for (const file of files) file.recordedAs(1);
+  await store['parts'].settlement.settle();
+  assert.deepEqual(await keysOf(), []);
+  const atOnce = store.open('at once', '', 0);
+  atOnce.write(0, randomBytesOf(5_000, 4));
+  await atOnce.sync();
+  atOnce.publish();
+  atOnce.recordedAs(2);
+  for (let i = 0; i < 100 && (await keysOf()).length > 0; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  assert.deepEqual(await keysOf(), [], 'it is let go by itself');
+  const dropped = store.open('dropped', '', 0);
+  await dropped.write(0, randomBytesOf(400_000, 3));
+  await dropped.sync();
+  await dropped.publish();
+  await dropped.close(true);
+  await store['parts'].settlement.settle();
+  assert.deepEqual(await keysOf(), []);
+  await close();
 });

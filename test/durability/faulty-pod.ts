@@ -6,12 +6,12 @@ import type { Outcome, Step } from './player.js';
 
 const PLAYER = fileURLToPath(new URL('./player.js', import.meta.url));
 /** A stop that takes longer hangs. */
-const STEP_MS = 15_000;
+const STEP_MS = 40_000;
 
-/** Which system calls fail, how, and when: the `when`-th of each thread; `3+` is every one from the third on. */
+/** Which system calls are struck, how, and when: the `when`-th of each thread; `3+` is every one from the third on. */
 export interface Fault {
   calls: string;
-  error: 'EIO' | 'ENOSPC' | 'EROFS';
+  effect: 'error=EIO' | 'error=ENOSPC' | 'error=EROFS' | 'signal=SIGKILL';
   when: string;
 }
 
@@ -58,10 +58,10 @@ export class FaultyPod {
     }
   }
 
-  /** Has calls fail while `work` runs. @returns how many did */
+  /** Has calls struck while `work` runs. @returns how many were */
   async suffering(fault: Fault, record: string, work: () => Promise<void>): Promise<number> {
-    const { calls, error, when } = fault;
-    const inject = `inject=${calls}:error=${error}:when=${when}`;
+    const { calls, effect, when } = fault;
+    const inject = `inject=${calls}:${effect}:when=${when}`;
     const tracer = spawn(
       'strace',
       ['-f', '-o', record, '-e', `trace=${calls}`, '-e', inject, '-p', `${this.child.pid}`],
@@ -73,12 +73,13 @@ export class FaultyPod {
     try {
       await work();
     } finally {
+      // It is gone already where what it traced was killed.
       tracer.kill('SIGINT');
       await ended;
     }
     const lines = (await readFile(record, 'utf8')).split('\n');
     await rm(record);
-    return lines.filter((line) => line.includes('(INJECTED)')).length;
+    return lines.filter((line) => /\(INJECTED\)|killed by SIGKILL/.test(line)).length;
   }
 
   /** True when its process is gone. */

@@ -15,7 +15,7 @@ export type Step =
   | { do: 'save'; name: string; length: number; seed: number }
   | { do: 'remove'; name: string }
   /** Until all that was closed is in the document, durably. */
-  | { do: 'publish' }
+  | { do: 'publish'; patienceMs: number }
   | { do: 'read'; name: string }
   | { do: 'close' };
 
@@ -26,9 +26,6 @@ export interface Outcome {
   bytes?: Buffer | undefined;
   log: string;
 }
-
-/** So long a step waits for a disk that fails. */
-const PATIENCE_MS = 1_000;
 
 let log = '';
 let pod: InnerPod | undefined;
@@ -59,8 +56,8 @@ async function take(step: Step): Promise<Buffer | undefined> {
       await pod.fileSystem.unlink(ROOT, step.name);
       return void (await pod.fileSystem.fsyncdir(ROOT));
     case 'publish':
-      await pod.fileSystem.publishAll(AbortSignal.timeout(PATIENCE_MS));
-      return void (await soon(pod.tree.commit()));
+      await pod.fileSystem.publishAll(AbortSignal.timeout(step.patienceMs));
+      return void (await soon(pod.tree.commit(), step.patienceMs));
     case 'read':
       return readInside(pod, step.name);
     case 'close': {
@@ -71,9 +68,9 @@ async function take(step: Step): Promise<Buffer | undefined> {
   }
 }
 
-function soon<T>(work: Promise<T>): Promise<T> {
+function soon<T>(work: Promise<T>, patienceMs: number): Promise<T> {
   const late = new Promise<never>((_, reject) => {
-    setTimeout(() => reject(new WormholeError('timeout', 'it takes too long')), PATIENCE_MS).unref();
+    setTimeout(() => reject(new WormholeError('timeout', 'it takes too long')), patienceMs).unref();
   });
   return Promise.race([work, late]);
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { WormholeError } from '../../src/base/index.js';
 import { openDatabase } from '../../src/store/index.js';
 
-const ROWS = 4_000;
+const ROWS = 2_000;
 const [folder = ''] = process.argv.slice(2);
 const isFull = (error: unknown) => error instanceof WormholeError && error.code === 'full';
 const value = Buffer.alloc(3_000, 1);

@@ -29,7 +29,7 @@ const CALLS_MAX = 400;
 interface Kind {
   name: string;
   calls: string;
-  error: Fault['error'];
+  effect: Fault['effect'];
   /** Which calls in CI. */
   some: string[];
   /** Where the call is one of LMDB's, the process may end: nobody catches that. */
@@ -40,23 +40,32 @@ const WRITES = 'pwrite64,pwritev,writev';
 const NAMES = 'rename,unlink,link,mkdir,ftruncate';
 const FLUSHES = 'fsync,fdatasync';
 const KINDS: Kind[] = [
-  { name: 'an fsync fails', calls: FLUSHES, error: 'EIO', some: ['2', '6', '7'] },
-  { name: 'a write fails', calls: WRITES, error: 'EIO', some: ['3', '8'], ends: true },
-  { name: 'a write finds the disk full', calls: WRITES, error: 'ENOSPC', some: ['2'], ends: true },
-  { name: 'a name cannot be made or removed', calls: NAMES, error: 'EIO', some: ['1'] },
-  { name: 'a read fails', calls: 'pread64,preadv', error: 'EIO', some: ['1'], ends: true },
+  { name: 'an fsync fails', calls: FLUSHES, effect: 'error=EIO', some: ['2', '6', '7'] },
+  { name: 'a write fails', calls: WRITES, effect: 'error=EIO', some: ['3', '8'], ends: true },
+  { name: 'a write finds the disk full', calls: WRITES, effect: 'error=ENOSPC', some: ['2'], ends: true },
+  { name: 'a name cannot be made or removed', calls: NAMES, effect: 'error=EIO', some: ['1'] },
+  { name: 'a read fails', calls: 'pread64,preadv', effect: 'error=EIO', some: ['1'], ends: true },
   {
     name: 'the disk becomes read-only',
     calls: [WRITES, NAMES, FLUSHES].join(','),
-    error: 'EROFS',
+    effect: 'error=EROFS',
     some: ['5+'],
+    ends: true,
+  },
+  {
+    name: 'the process is killed',
+    calls: [WRITES, NAMES, FLUSHES].join(','),
+    effect: 'signal=SIGKILL',
+    some: ['12', '30'],
     ends: true,
   },
 ];
 
+/** A disk that fails is not waited for; one that is well has much to make up for. */
+const PATIENCE_MS = { ill: 1_000, well: 30_000 };
 /** After every position of the disk's record. */
 const NOW = Number.MAX_SAFE_INTEGER;
-const ENDED = /^\{.*\}: Error: the process of the pod (ended with SIG(ABRT|SEGV)|is gone)$/;
+const ENDED = /^\{.*\}: Error: the process of the pod (ended with SIG(ABRT|SEGV|KILL)|is gone)$/;
 
 let folder: string;
 let disk: RecordedDisk;
@@ -91,14 +100,14 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-for (const { name, calls, error, some, ends = false } of KINDS) {
-  test(`${name} (${error})`, { skip }, async () => {
+for (const { name, calls, effect, some, ends = false } of KINDS) {
+  test(`${name} (${effect})`, { skip }, async () => {
     let struck = 0;
     const complaints: string[] = [];
     const whens = EVERY ? Array.from({ length: CALLS_MAX }, (_, index) => `${index + 1}`) : some;
     for (const when of whens) {
-      const times = await suffer({ calls, error, when }, (said) => {
-        if (!(ends && ENDED.test(said))) complaints.push(`${error} at call ${when}: ${said}`);
+      const times = await suffer({ calls, effect, when }, (said) => {
+        if (!(ends && ENDED.test(said))) complaints.push(`${effect} at call ${when}: ${said}`);
       });
       if (times === 0 && EVERY) break;
       assert.ok(times > 0, `nothing failed: there is no call ${when} of ${calls}`);
@@ -116,6 +125,8 @@ async function suffer(fault: Fault, complain: (said: string) => void): Promise<n
   assert.ok(witness.promisedAt(NOW) > 0, 'something was promised before');
   if (pod.isOver) pod = await FaultyPod.start();
   const struck = await pod.suffering(fault, join(folder, 'calls'), () => work(complain));
+  // LMDB may have spoilt its memory.
+  await pod.kill();
   await look((said) => complain(`then a power cut: ${said}`));
   await work((said) => complain(`then, with the disk well again: ${said}`), true);
   return struck;
@@ -144,7 +155,7 @@ async function work(complain: (said: string) => void, well = false): Promise<voi
   for (const change of changes()) {
     await witness.change({ ...change, act: () => take(change.step) }).catch(() => {});
   }
-  await take({ do: 'publish' }).catch(() => {});
+  await take({ do: 'publish', patienceMs: well ? PATIENCE_MS.well : PATIENCE_MS.ill }).catch(() => {});
   for (const path of witness.paths) {
     // What cannot be read says so; what is read is right.
     const seen = await take({ do: 'read', name: path }).catch(() => 'failed' as const);
@@ -181,21 +192,25 @@ async function look(complain: (said: string) => void): Promise<void> {
   const position = await disk.position();
   await disk.image(position, LOSE_ALL, image);
   await must(undefined, ['mount', '-o', 'loop', image, at]);
+  const found: string[] = [];
   try {
     const { paths } = witness;
     const answer = await looker.ask({ folder: join(at, 'home', 'bad'), paths, whole: true });
-    for (const said of [...(answer.failed === undefined ? [] : [answer.failed]), ...answer.troubles]) {
-      complain(`${said}\n${answer.log}`);
-    }
+    found.push(...(answer.failed === undefined ? [] : [answer.failed]), ...answer.troubles);
     for (const [index, seen] of answer.seen.entries()) {
       const path = paths[index] ?? '';
-      if (seen !== undefined && 'failed' in seen) complain(`${path}: ${seen.failed}\n${answer.log}`);
-      else for (const said of witness.complaint(path, position, seen)) complain(`${said}\n${answer.log}`);
+      if (seen !== undefined && 'failed' in seen) found.push(`${path}: ${seen.failed}`);
+      else found.push(...witness.complaint(path, position, seen));
     }
+    if (found.length > 0) found.push(answer.log);
   } finally {
     await must(undefined, ['umount', '--lazy', at]);
+    if (process.env['WORMHOLE_KEEP'] !== undefined && found.length > 0) {
+      await disk.image(position, LOSE_ALL, join(process.env['WORMHOLE_KEEP'], `bad-disk-${position}`));
+    }
     rmSync(image);
   }
+  found.forEach(complain);
 }
 
 /** Of what was written and not flushed, nothing stays. */

@@ -18,6 +18,8 @@ const skip = missing ?? false;
 const COPIER = fileURLToPath(new URL('./copier.js', import.meta.url));
 const SOURCE = join(import.meta.dirname, '..', '..', '..', 'node_modules', '@types', 'node');
 const KILL_AFTER_FILES = [15, 40, 65];
+/** Copies, with three kills each. `npm run kills` makes a hundred kills of each pod. */
+const COPIES = Number(process.env['WORMHOLE_COPIES'] ?? 1);
 
 let pair: Pair | undefined;
 let a: TestPod;
@@ -63,7 +65,15 @@ async function killDaemon(pod: TestPod): Promise<void> {
 }
 
 test('the writer is killed three times during a copy', { skip }, async () => {
-  const copy = new Copy(a.path('copy'));
+  for (let round = 0; round < COPIES; round++) await killWriter(`copy-${round}`);
+});
+
+test('the receiver is killed three times during a copy', { skip }, async () => {
+  for (let round = 0; round < COPIES; round++) await killReceiver(`second-${round}`);
+});
+
+async function killWriter(name: string): Promise<void> {
+  const copy = new Copy(a.path(name));
   for (const count of KILL_AFTER_FILES) {
     await eventually(() => assert.ok(copy.acknowledged.length >= count), 60_000);
     const acknowledged = [...copy.acknowledged];
@@ -71,20 +81,20 @@ test('the writer is killed three times during a copy', { skip }, async () => {
     await a.up();
     for (const file of acknowledged) {
       assert.equal(
-        digest(a.path('copy', file)),
+        digest(a.path(name, file)),
         digest(join(SOURCE, file)),
         `${file} was acknowledged before the kill${a.logTail()}`,
       );
     }
   }
   assert.equal(await copy.done, 0);
-  assert.deepEqual(fingerprint(a.path('copy')), fingerprint(SOURCE));
+  assert.deepEqual(fingerprint(a.path(name)), fingerprint(SOURCE));
   await a.ok('sync', '--wait', '--copies', '2', '--timeout', '60s');
-  assert.deepEqual(fingerprint(b.path('copy')), fingerprint(SOURCE), b.logTail());
-});
+  assert.deepEqual(fingerprint(b.path(name)), fingerprint(SOURCE), b.logTail());
+}
 
-test('the receiver is killed three times during a copy', { skip }, async () => {
-  const copy = new Copy(a.path('second'));
+async function killReceiver(name: string): Promise<void> {
+  const copy = new Copy(a.path(name));
   for (const count of KILL_AFTER_FILES) {
     await eventually(() => assert.ok(copy.acknowledged.length >= count), 60_000);
     await killDaemon(b);
@@ -92,5 +102,5 @@ test('the receiver is killed three times during a copy', { skip }, async () => {
   }
   assert.equal(await copy.done, 0);
   await a.ok('sync', '--wait', '--copies', '2', '--timeout', '60s');
-  assert.deepEqual(fingerprint(b.path('second')), fingerprint(SOURCE), b.logTail());
-});
+  assert.deepEqual(fingerprint(b.path(name)), fingerprint(SOURCE), b.logTail());
+}

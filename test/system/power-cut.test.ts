@@ -20,7 +20,7 @@ const skip = missing ?? false;
 
 const DISK_BYTES = 256 * 1024 * 1024;
 /** All tests of this file together. More of them: `npm run power-cuts`. */
-const POINTS = Number(process.env['WORMHOLE_POINTS'] ?? 320);
+const POINTS = Number(process.env['WORMHOLE_POINTS'] ?? 300);
 /** One in so many is looked at by a whole daemon, which takes ten times as long. */
 const MOUNTED_EVERY = 50;
 const LANES = 3;

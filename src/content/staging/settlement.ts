@@ -10,6 +10,8 @@ export interface SettlementOptions {
   durable(): Promise<void>;
   /** Resolves when what actions recorded survives a power cut. */
   recorded(): Promise<void>;
+  /** Owners say when they have named what they published; else it counts as named at once. */
+  ownersTell: boolean;
 }
 
 /** Records that something staged is no longer needed. @returns what removes it, if that takes more */
@@ -19,6 +21,8 @@ interface Waiting {
   owner: string;
   record: number;
   action: Action;
+  /** Its owner has named what was published. Until then the chunks alone are worth nothing. */
+  named: boolean;
 }
 
 const RETRY_MS = 1_000;
@@ -30,7 +34,7 @@ const RETRY_MS = 1_000;
 export class Settlement {
   private readonly options: SettlementOptions;
   private readonly closing = new AbortController();
-  private readonly waiting: Waiting[] = [];
+  private waiting: Waiting[] = [];
   private readonly ofOwner = new Map<string, Set<Waiting>>();
   private running: Promise<void> | undefined;
 
@@ -41,12 +45,16 @@ export class Settlement {
   /** @param owner whose staged bytes these are
    *  @param record the number of their staging record */
   add(owner: string, record: number, action: Action): void {
-    const waiting = { owner, record, action };
+    const waiting = { owner, record, action, named: !this.options.ownersTell };
     this.waiting.push(waiting);
     this.enter(waiting);
-    this.running ??= this.run().finally(() => {
-      this.running = undefined;
-    });
+    this.start();
+  }
+
+  /** The owner named all that it published so far, or wants none of it. */
+  named(owner: string): void {
+    for (const waiting of this.ofOwner.get(owner) ?? []) waiting.named = true;
+    this.start();
   }
 
   /** True when a crash now would bring back bytes of this owner, although they were published. */
@@ -78,13 +86,21 @@ export class Settlement {
     waited.abort();
   }
 
+  private start(): void {
+    if (this.running === undefined && this.hasReady) this.running = this.run();
+  }
+
+  private get hasReady(): boolean {
+    return this.waiting.some(({ named }) => named);
+  }
+
   private async run(): Promise<void> {
     const { clock, log, delayMs } = this.options;
     const { signal } = this.closing;
     let pause = delayMs;
-    while (this.waiting.length > 0 && !signal.aborted) {
+    while (this.hasReady && !signal.aborted) {
       await clock.sleep(pause, signal).catch(() => {});
-      if (signal.aborted) return;
+      if (signal.aborted) break;
       try {
         await this.settle();
         pause = delayMs;
@@ -93,15 +109,19 @@ export class Settlement {
         pause = RETRY_MS;
       }
     }
+    // At once after the last look, so that whoever comes next begins anew.
+    this.running = undefined;
   }
 
   /** Lets go now of what waits. @throws what `durable` throws; it is tried again later */
   async settle(): Promise<void> {
-    const count = this.waiting.length;
-    if (count === 0) return;
+    const ready = new Set(this.waiting.filter(({ named }) => named));
+    if (ready.size === 0) return;
     await this.options.durable();
     const later: (() => void)[] = [];
-    for (const waiting of this.waiting.splice(0, count)) {
+    const settling = this.waiting.filter((waiting) => ready.has(waiting));
+    this.waiting = this.waiting.filter((waiting) => !ready.has(waiting));
+    for (const waiting of settling) {
       this.leave(waiting);
       try {
         const remove = waiting.action();

@@ -175,9 +175,11 @@ export class StagedContent implements OpenContent {
   }
 
   recordedAs(operation: number): void {
-    if (this.published === undefined) return;
-    this.workshop.ground.log.append({ type: 'named', id: this.published, operation });
-    this.published = undefined;
+    if (this.published !== undefined) {
+      this.workshop.ground.log.append({ type: 'named', id: this.published, operation });
+      this.published = undefined;
+    }
+    if (operation > 0) this.workshop.settlement.named(this.owner);
   }
 
   close(discard = false): Answer<void> {
@@ -218,6 +220,7 @@ export class StagedContent implements OpenContent {
     const { small, large } = this;
     return then(discard ? undefined : this.save(), () => {
       this.workshop.opened.delete(this);
+      if (discard) this.workshop.settlement.named(this.owner);
       this.small = undefined;
       this.large = undefined;
       if (discard) small?.end();
