@@ -1,0 +1,162 @@
+/** Two pods that see each other only through a bad network: nothing is lost, and both get there once it is better. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { DaemonReady } from '../../src/daemon/order.js';
+import { BadLine } from '../durability/bad-line.js';
+import type { Passed, Weather } from '../durability/bad-line-server.js';
+import { seededBytes } from '../durability/random.js';
+import { makeNetwork, namespacesMissing, type TestNetwork } from './namespaces.js';
+import { eventually, TestPod } from './pods.js';
+
+const missing = namespacesMissing();
+if (missing !== undefined) console.log(`skipped: ${missing}`);
+const skip = missing ?? false;
+
+const PORT = 7_001;
+/** A link that says nothing is given up after 15 s, and made anew. */
+const HEAL_MS = 60_000;
+const FILES = 6;
+
+let folder: string;
+let lan: TestNetwork;
+let a: TestPod;
+let b: TestPod;
+let line: BadLine;
+const names: string[] = [];
+
+before(async () => {
+  if (skip) return;
+  folder = mkdtempSync(join(tmpdir(), 'wormhole-bad-network-'));
+  lan = makeNetwork(3, { multicast: false });
+  const [hostA, hostB, between] = lan.hosts;
+  assert.ok(hostA && hostB && between);
+  a = new TestPod(hostA, 'alpha', folder);
+  b = new TestPod(hostB, 'beta', folder);
+  const ready = JSON.parse(await a.ok('new', 'bad', a.mount, '--pod', 'alpha', '--json')) as DaemonReady;
+  a.pid = ready.pid;
+  // Neither can reach the other but by the host between them.
+  hostA.run('ip', ['route', 'add', 'blackhole', hostB.address]);
+  hostB.run('ip', ['route', 'add', 'blackhole', hostA.address]);
+  line = await BadLine.start(between, PORT, { address: hostA.address, port: ready.port });
+  await b.join(a, { address: `${between.address}:${PORT}` });
+  await exchange('fair', {}, () => {});
+});
+
+after(async () => {
+  if (skip) return;
+  for (const pod of [b, a]) await pod?.wh('down');
+  line?.close();
+  await lan?.remove();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Writes on both sides in this weather, then waits in a fair one until both have all. */
+async function exchange(
+  name: string,
+  weather: Weather,
+  struck: (before: Passed, after: Passed) => void,
+  during: () => Promise<unknown> = () => delay(1_500),
+): Promise<void> {
+  const before = await line.set(weather);
+  const start = { ...before };
+  for (let index = 0; index < FILES; index++) {
+    for (const [pod, side] of [
+      [a, 'a'],
+      [b, 'b'],
+    ] as const) {
+      const file = `${name}-${index}-${side}`;
+      writeFileSync(pod.path(file), bytesOf(file));
+      names.push(file);
+    }
+  }
+  await during();
+  const end = await line.set({});
+  struck(start, end);
+  await eventually(() => {
+    for (const file of names) {
+      assert.ok(readFileSync(a.path(file)).equals(bytesOf(file)), `${file} on a`);
+      assert.ok(readFileSync(b.path(file)).equals(bytesOf(file)), `${file} on b`);
+    }
+  }, HEAL_MS);
+  for (const pod of [a, b]) await pod.ok('sync', '--wait', '--copies', '2', '--timeout', '60s');
+}
+
+function bytesOf(file: string): Buffer {
+  const seed = [...file].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 1_000_003, 7);
+  return seededBytes(seed % 5 === 0 ? 300_000 : 2_000 + (seed % 3_000), seed);
+}
+
+test('a slow line', { skip }, () =>
+  exchange('slow', { delayMs: 150 }, (before, after) => assert.ok(after.bytes > before.bytes)),
+);
+
+test('a thin line: a small file does not wait for a large one', { skip }, async () => {
+  await exchange(
+    'thin',
+    { bytesPerSecond: 200_000 },
+    (before, after) => assert.ok(after.bytes > before.bytes),
+    async () => {
+      writeFileSync(a.path('film'), seededBytes(4_000_000, 1));
+      await eventually(() =>
+        assert.equal(readFileSync(b.path('thin-0-a')).length, bytesOf('thin-0-a').length),
+      );
+    },
+  );
+  await eventually(() => assert.equal(readFileSync(b.path('film')).length, 4_000_000), HEAL_MS);
+});
+
+test('connections that are cut again and again', { skip }, () =>
+  exchange(
+    'cut',
+    { cutAfterBytes: 40_000 },
+    (before, after) => assert.ok(after.cuts > before.cuts, 'some were cut'),
+    () => delay(3_000),
+  ),
+);
+
+test('a line that comes and goes', { skip }, () =>
+  exchange(
+    'flapping',
+    { down: true },
+    (before, after) => assert.ok(after.connections > before.connections),
+    async () => {
+      for (let round = 0; round < 6; round++) {
+        await delay(500);
+        await line.set(round % 2 === 0 ? {} : { down: true });
+      }
+    },
+  ),
+);
+
+for (const swallow of ['to', 'both'] as const) {
+  test(`a connection that swallows what goes ${swallow === 'to' ? 'one way' : 'through it'}`, { skip }, () =>
+    exchange(`swallow-${swallow}`, { swallow }, (before, after) =>
+      assert.ok(after.swallowed > before.swallowed, 'something was swallowed'),
+    ),
+  );
+}
+
+test('a pod that is suspended and resumed', { skip }, () =>
+  exchange(
+    'suspended',
+    {},
+    () => {},
+    async () => {
+      process.kill(b.pid, 'SIGSTOP');
+      try {
+        writeFileSync(a.path('meanwhile'), 'written while the other slept');
+        await delay(2_000);
+      } finally {
+        process.kill(b.pid, 'SIGCONT');
+      }
+      await eventually(
+        () => assert.equal(readFileSync(b.path('meanwhile'), 'utf8'), 'written while the other slept'),
+        HEAL_MS,
+      );
+    },
+  ),
+);
