@@ -138,7 +138,8 @@ test('a mount in use: wh down detaches it, its user is told, wh up works', { ski
   const open = fs.openSync(b.path('closed'), 'r');
   await b.ok('down');
   assert.equal(isMounted(b.mount), false);
-  assert.throws(() => fs.readSync(open, Buffer.alloc(4), 0, 4, 4096), { code: 'ENOTCONN' });
+  // Attributes and pages the kernel may know still; for this it has to ask.
+  assert.throws(() => fs.statfsSync(`/proc/self/fd/${open}`), { code: 'ENOTCONN' });
   fs.closeSync(open);
   await b.up();
   assert.equal(fs.readFileSync(b.path('closed'), 'utf8'), 'kept');
