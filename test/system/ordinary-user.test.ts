@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { run, WH } from './pods.js';
+import { run } from './pods.js';
 
 function lacking(): string | undefined {
   if (process.geteuid?.() !== 0) return 'needs root, to become somebody else';
@@ -19,12 +19,13 @@ function lacking(): string | undefined {
 const missing = lacking();
 if (missing !== undefined) console.log(`skipped: ${missing}`);
 
-const CASES = fileURLToPath(new URL('../posix/run.js', import.meta.url));
+const CHECKOUT = fileURLToPath(new URL('../../..', import.meta.url));
 const USER = 48_211;
 
 /**
  * Nothing of this outlasts the namespace: the user is a line in a copy of /etc/passwd, and its /dev/fuse, which
- * everybody may open as on a desktop, is a node on a tmpfs.
+ * everybody may open as on a desktop, is a node on a tmpfs. The checkout and node are seen there too, since they may lie
+ * in a home that is closed to others.
  */
 const AS_USER = `
 set -e
@@ -34,27 +35,32 @@ mount --bind "$1/private/fuse" /dev/fuse
 cp /etc/passwd "$1/private/passwd"
 echo 'wormhole-test:x:${USER}:${USER}::/nonexistent:/bin/sh' >> "$1/private/passwd"
 mount --bind "$1/private/passwd" /etc/passwd
+mkdir "$1/private/checkout" "$1/private/bin"
+mount --bind "$3" "$1/private/checkout"
+touch "$1/private/bin/node"
+mount --bind "$4" "$1/private/bin/node"
 ip link set lo up
-exec setpriv --reuid=${USER} --regid=${USER} --clear-groups --inh-caps=-all sh -c "$2" sh "$1" "$3" "$4" "$5"
+cd "$1"
+exec setpriv --reuid=${USER} --regid=${USER} --clear-groups --inh-caps=-all sh -c "$2" sh "$1"
 `;
 
 const WORK = `
 set -e
-export HOME="$1/user" WH_HOME="$1/user/home"
+export HOME="$1/user" WH_HOME="$1/user/home" PATH="$1/private/bin:$1/private/checkout/bin:$PATH"
 mnt="$1/user/mnt"
 mkdir -p "$mnt"
-trap '"$2" down > /dev/null 2>&1' EXIT
-"$2" new mine "$mnt" --pod user
+trap 'wh down > /dev/null 2>&1' EXIT
+wh new mine "$mnt" --pod user
 grep -q " $mnt fuse.wh .*user_id=${USER}" /proc/self/mounts
-"$2" doctor | grep -q "ok *fusermount3"
-"$4" "$3" "$mnt"
+wh doctor | grep -q "ok *fusermount3"
+node "$1/private/checkout/dist/test/posix/run.js" "$mnt"
 echo kept > "$mnt/kept"
 kill -9 "$(cat "$WH_HOME/mine/store/lock")"
 for i in $(seq 100); do grep -q " $mnt " /proc/self/mounts || break; sleep 0.05; done
 ! grep -q " $mnt " /proc/self/mounts
-"$2" up
+wh up
 test "$(cat "$mnt/kept")" = kept
-"$2" down
+wh down
 ! grep -q " $mnt " /proc/self/mounts
 echo all is well
 `;
@@ -71,20 +77,7 @@ test('an ordinary user mounts, works, is killed, and goes on', { skip: missing ?
       String(USER),
     ]);
     assert.equal(made.status, 0);
-    const parts = [
-      '-m',
-      '-n',
-      '--propagation',
-      'private',
-      'sh',
-      '-c',
-      AS_USER,
-      'sh',
-      folder,
-      WORK,
-      WH,
-      CASES,
-    ];
+    const parts = ['-m', '-n', '--propagation', 'private', 'sh', '-c', AS_USER, 'sh', folder, WORK, CHECKOUT];
     const result = await run(undefined, ['unshare', ...parts, process.execPath], { timeoutMs: 150_000 });
     assert.equal(result.code, 0, `${result.stdout}\n${result.stderr}`);
     const counts = /\{"passed":(\d+),"failed":0,"skipped":(\d+)\}/.exec(result.stdout);

@@ -24,6 +24,7 @@ function take(directory: fs.Dir, limit = Number.POSITIVE_INFINITY): string[] {
 export const directoryCases: PosixCase[] = [
   {
     name: 'a folder that is removed or replaced while it is open keeps its attributes, and they can be changed',
+    needs: ['root', 'python3'],
     run(folder) {
       for (const replaced of [false, true]) {
         const path = join(folder, 'd');
