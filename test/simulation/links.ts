@@ -1,13 +1,13 @@
 import {
   decodeCbor,
-  Emitter,
   encodeCbor,
   errorFrom,
   type PodId,
   plainError,
   WormholeError,
 } from '../../src/base/index.js';
-import type { Handler, Link, LinkEvents, Links } from '../../src/net/index.js';
+import type { Link } from '../../src/net/index.js';
+import { LinkTable } from '../sync/link-table.js';
 import type { Numbers } from '../tree/simulation/numbers.js';
 import type { Actor, Stage } from './stage.js';
 
@@ -15,49 +15,12 @@ const HEARTBEAT_MS = 15_000;
 const REDIAL_MS = 2_500;
 
 /** One pod's end of all its links. */
-export class SimulatedLinks implements Links {
-  readonly events = new Emitter<LinkEvents>();
-  readonly port = 0;
-  readonly self: PodId;
+export class SimulatedLinks extends LinkTable<SimulatedLink> {
   readonly actor: Actor;
-  readonly handlers = new Map<string, Handler>();
-  private readonly links = new Map<PodId, SimulatedLink>();
 
   constructor(self: PodId, actor: Actor) {
-    this.self = self;
+    super(self);
     this.actor = actor;
-  }
-
-  handle(type: string, handler: Handler): void {
-    if (this.handlers.has(type)) throw new Error(`two handlers for ${type}`);
-    this.handlers.set(type, handler);
-  }
-
-  get(peer: PodId): SimulatedLink | undefined {
-    return this.links.get(peer);
-  }
-
-  list(): SimulatedLink[] {
-    return [...this.links.values()];
-  }
-
-  dial(): void {}
-  membersChanged(): void {}
-  async start(): Promise<void> {}
-
-  async stop(): Promise<void> {
-    for (const link of this.list()) link.close('stopped');
-  }
-
-  add(link: SimulatedLink): void {
-    this.links.set(link.peer, link);
-    this.events.emit('up', link);
-  }
-
-  drop(link: SimulatedLink, reason: string): void {
-    if (this.links.get(link.peer) !== link) return;
-    this.links.delete(link.peer);
-    this.events.emit('down', { link, reason });
   }
 }
 

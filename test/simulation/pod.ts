@@ -8,6 +8,7 @@ import {
   type PodId,
   sha256,
   sha256Bytes,
+  systemClock,
 } from '../../src/base/index.js';
 import { type ContentStore, openContentStore } from '../../src/content/index.js';
 import { servePublishing } from '../../src/content/publishing/worker.js';
@@ -196,19 +197,8 @@ export class SimulatedPod {
     const clock: Clock = {
       wallNs: () => BigInt(START_MS + this.skewMs) * 1_000_000n + BigInt(Math.round(stage.nowMs * 1e6)),
       monotonicMs: () => stage.nowMs,
-      sleep: (ms, signal) =>
-        new Promise((resolve, reject) => {
-          if (signal?.aborted) return reject(signal.reason);
-          const abort = () => {
-            clearTimeout(timer);
-            reject(signal?.reason);
-          };
-          const timer = setTimeout(() => {
-            signal?.removeEventListener('abort', abort);
-            resolve();
-          }, ms);
-          signal?.addEventListener('abort', abort, { once: true });
-        }),
+      // By the simulated timers, since they stand in for Node's while the pod has its turn.
+      sleep: systemClock.sleep,
     };
     return { clock, random: this.numbers.bytes() };
   }

@@ -1,65 +1,25 @@
 /** Links within one process, for tests of what is said over links: CBOR both ways, in order, cut at will. */
 import {
   decodeCbor,
-  Emitter,
   encodeCbor,
   errorFrom,
   type PodId,
   plainError,
   WormholeError,
 } from '../../src/base/index.js';
-import type { Handler, Link, LinkEvents, Links } from '../../src/net/index.js';
+import type { Link } from '../../src/net/index.js';
+import { LinkTable } from './link-table.js';
 
 interface RequestOptions {
   timeoutMs?: number;
   signal?: AbortSignal;
 }
 
-export class MemoryLinks implements Links {
-  readonly events = new Emitter<LinkEvents>();
-  readonly port = 0;
-  readonly self: PodId;
+export class MemoryLinks extends LinkTable<MemoryLink> {
   readonly dialled: string[] = [];
-  readonly handlers = new Map<string, Handler>();
-  private readonly links = new Map<PodId, MemoryLink>();
 
-  constructor(self: PodId) {
-    this.self = self;
-  }
-
-  handle(type: string, handler: Handler): void {
-    if (this.handlers.has(type)) throw new Error(`two handlers for ${type}`);
-    this.handlers.set(type, handler);
-  }
-
-  get(peer: PodId): Link | undefined {
-    return this.links.get(peer);
-  }
-
-  list(): Link[] {
-    return [...this.links.values()];
-  }
-
-  dial(address: string): void {
+  override dial(address: string): void {
     this.dialled.push(address);
-  }
-
-  membersChanged(): void {}
-  async start(): Promise<void> {}
-
-  async stop(): Promise<void> {
-    for (const link of this.links.values()) link.close('stopped');
-  }
-
-  add(link: MemoryLink): void {
-    this.links.set(link.peer, link);
-    this.events.emit('up', link);
-  }
-
-  drop(link: MemoryLink, reason: string): void {
-    if (this.links.get(link.peer) !== link) return;
-    this.links.delete(link.peer);
-    this.events.emit('down', { link, reason });
   }
 }
 

@@ -22,12 +22,8 @@ function keptSeeds(): number[] {
   return lines.filter((line) => /^\d/.test(line)).map((line) => Number.parseInt(line, 10));
 }
 
-test('seeds that failed once', async () => {
-  for (const seed of keptSeeds()) await simulate(seed);
-});
-
-test('a move that waits for the document and one from elsewhere form a circle: nothing hangs, and it goes', async () => {
-  const folder = mkdtempSync(join(fastFolder(tmpdir()), 'wormhole-circle-'));
+async function withTwoPods(work: (a: SimulatedPod, b: SimulatedPod) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(fastFolder(tmpdir()), 'wormhole-two-'));
   const [a, b] = ['a', 'b'].map((name, at) => new SimulatedPod(folder, name, at === 0, new Numbers(at))) as [
     SimulatedPod,
     SimulatedPod,
@@ -35,6 +31,19 @@ test('a move that waits for the document and one from elsewhere form a circle: n
   try {
     await a.start();
     await b.start();
+    await work(a, b);
+  } finally {
+    for (const pod of [a, b]) await pod.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+test('seeds that failed once', async () => {
+  for (const seed of keptSeeds()) await simulate(seed);
+});
+
+test('a move that waits for the document and one from elsewhere form a circle: nothing hangs, and it goes', () =>
+  withTwoPods(async (a, b) => {
     const directory = { kind: 'directory' as const, size: 0, content: '', mode: 0o755 };
     const [x, y] = ['x', 'y'].map((name) => a.tree.create(ROOT, name, directory, {}).id) as [string, string];
     await a.tree.commit();
@@ -54,21 +63,10 @@ test('a move that waits for the document and one from elsewhere form a circle: n
     await exchange(a.tree, b.tree, ['a', 'b']);
     assert.deepEqual(lines(a.tree), lines(b.tree));
     assert.equal(a.tree.counts().directories, 3);
-  } finally {
-    for (const pod of [a, b]) await pod.stop();
-    rmSync(folder, { recursive: true, force: true });
-  }
-});
+  }));
 
-test('a value that this pod makes a file of its own, without having shown it, is told of', async () => {
-  const folder = mkdtempSync(join(fastFolder(tmpdir()), 'wormhole-made-'));
-  const [a, b] = ['a', 'b'].map((name, at) => new SimulatedPod(folder, name, at === 0, new Numbers(at))) as [
-    SimulatedPod,
-    SimulatedPod,
-  ];
-  try {
-    await a.start();
-    await b.start();
+test('a value that this pod makes a file of its own, without having shown it, is told of', () =>
+  withTwoPods(async (a, b) => {
     const file = { kind: 'file' as const, size: 1, content: 'first', mode: 0o644 };
     const { id } = a.tree.create(ROOT, 'f', file, {});
     await a.tree.commit();
@@ -91,11 +89,7 @@ test('a value that this pod makes a file of its own, without having shown it, is
     const shown = lines(a.tree).map((line) => line.slice(line.lastIndexOf(' ') + 1));
     assert.deepEqual(shown.sort(), ['again', 'theirs']);
     assert.ok(told.includes('theirs'), `told of ${told}`);
-  } finally {
-    for (const pod of [a, b]) await pod.stop();
-    rmSync(folder, { recursive: true, force: true });
-  }
-});
+  }));
 
 test(`${SEEDS} seeds: equal heads and equal trees, nothing acknowledged is lost, nothing deleted comes back`, async (t) => {
   const failed: number[] = [];
