@@ -1,5 +1,7 @@
 /** The shapes of what the control socket answers; `wh … --json` prints them as they are. */
 
+import type { Transfer } from '../fs/index.js';
+
 /** Roles as the declaration names them. */
 export type Role = 'storage' | 'portal';
 
@@ -227,18 +229,9 @@ export interface Metric {
 }
 
 /** What a bulk copy into or out of the tree came to. */
-export interface Transferred {
+export interface Transferred extends Transfer {
   /** In the tree. */
   path: string;
-  /** Copied now. */
-  files: number;
-  folders: number;
-  bytes: number;
-  /** Files that were there already, byte for byte. */
-  already: number;
-  /** What was not copied, with the reason; at most a hundred are named. */
-  left: { path: string; reason: string }[];
-  leftCount: number;
 }
 
 /** One setting of the declaration that changes; null where it is not set. */

@@ -57,7 +57,6 @@ export class Outlook {
   private judgementNow: Judgement;
   private layoutsNow: Layouts;
   private restrictsNow = false;
-  private cachesAllNow = true;
 
   constructor(options: OutlookOptions) {
     this.options = options;
@@ -91,7 +90,7 @@ export class Outlook {
 
   /** True when no rule keeps anything out of caches. */
   get cachesAll(): boolean {
-    return this.cachesAllNow;
+    return this.config.rules.every(({ cache }) => cache !== false);
   }
 
   /** True when this pod takes nothing more. */
@@ -121,7 +120,6 @@ export class Outlook {
     this.restrictsNow =
       this.config.frozen ||
       this.policies.all().some(({ policy }) => accessUnder(policy, this.judgement) !== 'open');
-    this.cachesAllNow = this.config.rules.every(({ cache }) => cache !== false);
     return { before, ...this.relayout() };
   }
 

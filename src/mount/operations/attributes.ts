@@ -1,5 +1,6 @@
 /** Operations on an inode's attributes, its extended attributes, and on the file system as a whole. */
 import type { StatChange } from '../../fs/index.js';
+import type { InodeId } from '../nodes.js';
 import { SIZE, SETATTR_VALID as VALID, XATTR_FLAG } from '../protocol/constants.js';
 import { encodeStatfs } from '../protocol/replies.js';
 import {
@@ -9,20 +10,20 @@ import {
   decodeXattrSize,
   type SetattrRequest,
 } from '../protocol/requests.js';
+import type { Attributes } from '../removed-folder.js';
 import type { Request, Session } from '../session.js';
 
 export function getattr(session: Session, request: Request): void {
-  const { inode, removed } = session.node(request.node);
-  const answer = removed?.stat ?? session.fileSystem.stat(inode);
+  const { inode, attributes } = attributesOf(session, request);
+  const answer = attributes.stat(inode);
   session.answer(request, answer, (stat) => session.attributes(request, stat));
 }
 
 export function setattr(session: Session, request: Request): void {
   const asked = decodeSetattr(request.buffer.view, request.length);
-  const { inode, removed } = session.node(request.node);
+  const { inode, attributes } = attributesOf(session, request);
   const handle = (asked.valid & VALID.handle) === 0 ? undefined : asked.handle;
-  const change = changeOf(asked);
-  const answer = removed?.setStat(change) ?? session.fileSystem.setStat(inode, change, handle);
+  const answer = attributes.setStat(inode, changeOf(asked), handle);
   session.answer(request, answer, (stat) => session.attributes(request, stat));
 }
 
@@ -66,8 +67,8 @@ export function getxattr(session: Session, request: Request): void {
     session.failWith(request, 'EOPNOTSUPP');
     return;
   }
-  const { inode, removed } = session.node(request.node);
-  const answer = removed === undefined ? session.fileSystem.getxattr(inode, name) : removed.getxattr(name);
+  const { inode, attributes } = attributesOf(session, request);
+  const answer = attributes.getxattr(inode, name);
   session.answer(request, answer, (value) => {
     if (value === undefined) session.failWith(request, 'ENODATA');
     else sendXattr(session, request, size, value);
@@ -76,8 +77,8 @@ export function getxattr(session: Session, request: Request): void {
 
 export function listxattr(session: Session, request: Request): void {
   const size = decodeXattrSize(request.buffer.view, request.length);
-  const { inode, removed } = session.node(request.node);
-  const answer = removed?.listxattr() ?? session.fileSystem.listxattr(inode);
+  const { inode, attributes } = attributesOf(session, request);
+  const answer = attributes.listxattr(inode);
   session.answer(request, answer, (names) => {
     const list = names.map((name) => `${name}\0`).join('');
     sendXattr(session, request, size, Buffer.from(list));
@@ -100,11 +101,8 @@ export function setxattr(session: Session, request: Request): void {
     return;
   }
   const how = { create: (flags & XATTR_FLAG.create) !== 0, replace: (flags & XATTR_FLAG.replace) !== 0 };
-  const { inode, removed } = session.node(request.node);
-  const answer =
-    removed === undefined
-      ? session.fileSystem.setxattr(inode, name, value, how)
-      : removed.setxattr(name, value, how);
+  const { inode, attributes } = attributesOf(session, request);
+  const answer = attributes.setxattr(inode, name, value, how);
   session.answer(request, answer, () => void session.ok(request));
 }
 
@@ -114,8 +112,13 @@ export function removexattr(session: Session, request: Request): void {
     session.failWith(request, 'EOPNOTSUPP');
     return;
   }
-  const { inode, removed } = session.node(request.node);
-  const answer =
-    removed === undefined ? session.fileSystem.removexattr(inode, name) : removed.removexattr(name);
+  const { inode, attributes } = attributesOf(session, request);
+  const answer = attributes.removexattr(inode, name);
   session.answer(request, answer, () => void session.ok(request));
+}
+
+/** Whoever answers for them: the file system, or what is left of a folder that it has no more. */
+function attributesOf(session: Session, request: Request): { inode: InodeId; attributes: Attributes } {
+  const { inode, removed } = session.node(request.node);
+  return { inode, attributes: removed ?? session.fileSystem };
 }
