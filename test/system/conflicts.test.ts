@@ -37,13 +37,6 @@ after(async () => {
   if (folder !== undefined) await rm(folder, { recursive: true, force: true });
 });
 
-async function linked(up: boolean): Promise<void> {
-  await eventually(async () => {
-    const links = (await a.json<Status>('status')).pods.map(({ link }) => link);
-    assert.equal(links.includes('up'), up, links.join());
-  }, 60_000);
-}
-
 async function same(): Promise<void> {
   await eventually(() => assert.deepEqual(fingerprint(b.mount), fingerprint(a.mount)), 60_000);
 }
@@ -59,7 +52,6 @@ test('both sides change the same files while they are cut off: both list every v
   for (const name of ['mine', 'theirs', 'both', 'id']) await writeFile(a.path(`${name}.txt`), 'base');
   await same();
   lan.hosts[1]?.cut();
-  await linked(false);
   for (const pod of [a, b]) {
     for (const name of ['mine', 'theirs', 'both', 'id']) {
       await writeFile(pod.path(`${name}.txt`), `${name} of ${pod.name}`);
@@ -68,8 +60,6 @@ test('both sides change the same files while they are cut off: both list every v
   await mkdir(a.path('clash'));
   await writeFile(b.path('clash'), 'a file');
   lan.hosts[1]?.heal();
-  await linked(true);
-  await same();
   await eventually(async () => assert.equal((await a.json<Status>('status')).conflicts, 5));
   const found = await a.json<Found>('conflicts');
   assert.deepEqual(
