@@ -54,9 +54,9 @@ export interface OpenContent {
   truncate(size: number): void | Promise<void>;
   /** Makes bytes up to the end of the file zeros that take no space. @throws WormholeError `full` | `io` */
   punch(start: number, end: number): void | Promise<void>;
-  /** Appends bytes `start` to `end` of a published content that would have the same offsets here, without moving or
-   *  fetching any. @returns false when that cannot be: then they are to be read and written */
-  share(content: ContentId, size: number, start: number, end: number): boolean;
+  /** Puts bytes `start` to `end` of a published content at an offset, without moving or fetching any: what of its
+   *  chunks is whole here has the same chunks when this is published, only what surrounds them is cut anew. */
+  borrow(offset: number, content: ContentId, size: number, start: number, end: number): void | Promise<void>;
   /** The first offset from one on that is data, or in a hole (the end is one); undefined when there is none.
    *  @throws WormholeError `unreachable` | `corrupt` when the list of chunks cannot be had */
   seek(offset: number, what: 'data' | 'hole'): number | undefined | Promise<number | undefined>;

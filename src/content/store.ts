@@ -293,8 +293,8 @@ function* contentsInUse({ opened, ground }: Parts): Generator<ContentId> {
   for (const content of opened) yield* content.contents();
   for (const entry of ground.log.left.values()) {
     yield entry.small?.content ?? '';
-    yield entry.durable.base;
-    yield wholeShape(entry).base;
+    yield* entry.durable.contents();
+    yield* wholeShape(entry).contents();
   }
 }
 

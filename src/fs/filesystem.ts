@@ -163,7 +163,7 @@ export interface FileSystem {
   allocate(handle: FileHandle, offset: number, length: number, how: AllocateFlags): Answer<void>;
   /** As lseek(2) with SEEK_DATA and SEEK_HOLE; undefined: ENXIO. */
   seek(handle: FileHandle, offset: number, what: 'data' | 'hole'): Answer<number | undefined>;
-  /** As copy_file_range(2), where no byte has to be moved for it.
+  /** As copy_file_range(2): names the chunks that are whole in it instead of moving their bytes.
    *  @returns how many were copied
    *  @throws WormholeError `not-supported` when they are to be read and written */
   copyRange(from: CopyEnd, to: CopyEnd, length: number): Answer<number>;

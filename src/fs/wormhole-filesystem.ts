@@ -446,17 +446,49 @@ class TreeFileSystem implements WormholeFileSystem {
   copyRange(from: CopyEnd, to: CopyEnd, length: number): Answer<number> {
     const [source, target] = [this.handle(from.handle).file, this.handle(to.handle)];
     this.check(target.file.inode);
-    if (source === target.file || from.offset !== to.offset) throw notShared();
-    // What was just written has no name for its bytes yet; that is quicker to wait for than to copy.
+    const moved =
+      length <= LIMITS.smallFileBytesMax
+        ? this.copyBytes(source, from.offset, target.file, to.offset, length)
+        : this.borrowBytes(source, from.offset, target.file, to.offset, length);
+    return then(moved, (copied) => {
+      if (copied === 0) return 0;
+      this.files.touched(target.file);
+      return target.flags.sync ? then(this.makeDurable(target.file), () => copied) : copied;
+    });
+  }
+
+  /** Of so little no chunk is whole. */
+  private copyBytes(
+    source: OpenFile,
+    from: number,
+    target: OpenFile,
+    to: number,
+    length: number,
+  ): Answer<number> {
+    return then(source.content.read(from, length), (bytes) => {
+      checkSize(to + bytes.length);
+      return then(target.content.write(to, bytes), () => bytes.length);
+    });
+  }
+
+  private borrowBytes(
+    source: OpenFile,
+    from: number,
+    target: OpenFile,
+    to: number,
+    length: number,
+  ): Answer<number> {
+    // What was just written has no name for its bytes yet; that is quicker to wait for than to copy, as a rule.
+    if (this.files.isPending(source) && source.content.publishBytes > PUBLISHED_FOR_COPY * length)
+      throw notShared();
     return then(source.orphan === undefined ? this.files.published(source) : undefined, () => {
       const { content, size } = source.base;
-      const end = Math.min(from.offset + length, size);
+      const end = Math.min(from + length, size);
       if (source.orphan !== undefined || source.content.dirty) throw notShared();
-      if (end <= from.offset) return 0;
-      if (!target.file.content.share(content, size, from.offset, end)) throw notShared();
-      this.files.touched(target.file);
-      const copied = end - from.offset;
-      return target.flags.sync ? then(this.makeDurable(target.file), () => copied) : copied;
+      if (end - from <= LIMITS.smallFileBytesMax)
+        return this.copyBytes(source, from, target, to, Math.max(0, end - from));
+      checkSize(to + end - from);
+      return then(target.content.borrow(to, content, size, from, end), () => end - from);
     });
   }
 
@@ -708,6 +740,9 @@ class TreeFileSystem implements WormholeFileSystem {
     );
   }
 }
+
+/** Of a file that is being written so much is published to copy a part of it, times the bytes of that. */
+const PUBLISHED_FOR_COPY = 8;
 
 function notShared(): WormholeError {
   return new WormholeError('not-supported', 'these bytes cannot be shared, they have to be copied');

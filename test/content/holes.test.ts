@@ -3,6 +3,7 @@ import { cpSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { OpenContent } from '../../src/content/content.js';
+import { StagedContent } from '../../src/content/staging/staged-content.js';
 import type { LocalContentStore } from '../../src/content/store.js';
 import { copyTo, MapSource, openStore, randomBytesOf, temporaryFolder } from './helpers.js';
 
@@ -24,12 +25,17 @@ async function published(store: LocalContentStore, bytes: Uint8Array): Promise<s
 test('whatever is written, cut and punched in whatever order: reads, holes and what is published agree with a buffer', async (t) => {
   const { store } = await openStore(t, temporaryFolder(t));
   const place = fc.nat(600_000);
+  // With a hole in it.
+  const lent = randomBytesOf(2 * MiB, 77);
+  lent.fill(0, 300_000, 900_000);
+  const lender = await published(store, lent);
   const step = fc.oneof(
     fc.record({ do: fc.constant('write' as const), at: place, bytes: fc.nat(90_000) }),
     fc.record({ do: fc.constant('punch' as const), at: place, bytes: fc.nat(400_000) }),
     fc.record({ do: fc.constant('cut' as const), at: place, bytes: fc.constant(0) }),
     fc.record({ do: fc.constant('publish' as const), at: fc.constant(0), bytes: fc.constant(0) }),
     fc.record({ do: fc.constant('together' as const), at: place, bytes: fc.nat(90_000) }),
+    fc.record({ do: fc.constant('borrow' as const), at: place, bytes: fc.nat(2 * MiB) }),
   );
   let seed = 1;
   await fc.assert(
@@ -53,6 +59,10 @@ test('whatever is written, cut and punched in whatever order: reads, holes and w
         } else if (what === 'cut') {
           await file.truncate(at);
           model = Buffer.concat([model.subarray(0, at), Buffer.alloc(Math.max(0, at - model.length))]);
+        } else if (what === 'borrow') {
+          const from = Math.min(lent.length - 1, 3 * at);
+          await file.borrow(at, lender, lent.length, from, bytes);
+          if (bytes > from) put(at, lent.subarray(from, bytes));
         } else if (what === 'together') {
           // While it is published, bytes are written and a hole is punched.
           const publishing = file.publish();
@@ -112,19 +122,72 @@ test('a copy shares its chunks: nothing is fetched, nothing stored but its list'
   await copyTo(source, first.store, content);
   const { store } = await openStore(t, temporaryFolder(t), { source });
   const copy = store.open('copy', '', 0);
-  assert.equal(copy.share(content, bytes.length, 0, 7 * MiB), true);
-  assert.equal(copy.share(content, bytes.length, 9 * MiB, 10 * MiB), false, 'not where it ends');
-  assert.equal(copy.share(content, bytes.length, 7 * MiB, 20 * MiB), true);
+  await copy.borrow(0, content, bytes.length, 0, 7 * MiB);
+  await copy.borrow(7 * MiB, content, bytes.length, 7 * MiB, 30 * MiB);
   const { content: name } = await copy.publish();
   assert.equal(name, content);
   assert.deepEqual(source.asked, [content.slice(1)], 'the list of chunks alone');
   await copy.write(5, Buffer.from('its own'));
-  assert.equal(copy.share(content, bytes.length, 20 * MiB, 20 * MiB), false);
   await copy.publish();
   assert.ok(source.asked.length <= 3);
   bytes.write('its own', 5);
   assert.ok((await contentOf(copy)).equals(bytes));
   await copy.close();
+});
+
+test('parts of files, wherever they are put, share their whole chunks: only what surrounds those moves', async (t) => {
+  const source = new MapSource();
+  const first = await openStore(t, temporaryFolder(t));
+  const bytes = randomBytesOf(40 * MiB, 2);
+  const content = await published(first.store, bytes);
+  await copyTo(source, first.store, content);
+  const { store } = await openStore(t, temporaryFolder(t), { source });
+  const file = store.open('inode', '', 0);
+  await file.write(0, randomBytesOf(3 * MiB, 3));
+  // The second half first, a gap, and the first half over the end of what was written.
+  await file.borrow(24 * MiB + 17, content, bytes.length, 21 * MiB + 5, 39 * MiB);
+  await file.borrow(2 * MiB + 1, content, bytes.length, 1000, 20 * MiB);
+  const model = Buffer.alloc(24 * MiB + 17 + 18 * MiB - 5);
+  randomBytesOf(3 * MiB, 3).copy(model);
+  bytes.copy(model, 24 * MiB + 17, 21 * MiB + 5, 39 * MiB);
+  bytes.copy(model, 2 * MiB + 1, 1000, 20 * MiB);
+  const { content: name, newBytes } = await file.publish();
+  const fetched = source.asked.reduce((sum, id) => sum + (source.chunks.get(id)?.length ?? 0), 0);
+  assert.ok(fetched < 16 * MiB, `${fetched} of ${bytes.length} bytes fetched`);
+  assert.ok(newBytes < 20 * MiB, `${newBytes} bytes stored`);
+  assert.ok((await contentOf(file)).equals(model));
+  // Bytes of the file itself, further back in it.
+  await file.borrow(50 * MiB, name, model.length, 5 * MiB, 15 * MiB);
+  const longer = Buffer.concat([model, Buffer.alloc(60 * MiB - model.length)]);
+  model.copy(longer, 50 * MiB, 5 * MiB, 15 * MiB);
+  assert.ok((await contentOf(file)).equals(longer));
+  const again = await file.publish();
+  assert.ok(again.newBytes < 8 * MiB, `${again.newBytes} bytes stored`);
+  await file.close();
+  assert.equal(again.content, await published(store, longer), 'cut as if it were written at once');
+});
+
+test('what is borrowed comes back after kill -9 and a power cut, and what it lies in is not collected', async (t) => {
+  const folder = temporaryFolder(t);
+  const { store } = await openStore(t, folder);
+  const bytes = randomBytesOf(5 * MiB, 4);
+  const content = await published(store, bytes);
+  const file = store.open('inode', '', 0);
+  await file.borrow(100, content, bytes.length, MiB, 4 * MiB);
+  await file.write(MiB, Buffer.from('over it'));
+  await file.sync();
+  const model = Buffer.concat([Buffer.alloc(100), bytes.subarray(MiB, 4 * MiB)]);
+  model.write('over it', MiB);
+  assert.ok(file instanceof StagedContent && file.contents().includes(content), 'in use while it is open');
+  const copy = temporaryFolder(t);
+  cpSync(folder, copy, { recursive: true });
+  const later = await openStore(t, copy);
+  const found = later.store.recovered().find(({ key }) => key === 'inode');
+  assert.ok(found);
+  assert.ok(found.content instanceof StagedContent && found.content.contents().includes(content));
+  assert.ok((await contentOf(found.content)).equals(model));
+  const { content: name } = await found.content.publish();
+  assert.equal(name, await published(later.store, model));
 });
 
 test('4 KiB here and there in 10 GiB that are elsewhere fetch and store only what surrounds them', async (t) => {

@@ -11,6 +11,7 @@ const KiB = 1024;
 type Step =
   | { do: 'write'; at: number; length: number; seed: number }
   | { do: 'truncate'; size: number }
+  | { do: 'borrow'; at: number; length: number; shift: number }
   | { do: 'read'; at: number; length: number }
   | { do: 'save' | 'sync' | 'publish' | 'publishing' | 'settle' | 'reopen' | 'restart' | 'kill' | 'let go' };
 
@@ -26,6 +27,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       .map(([at, bytes, seed]): Step => ({ do: 'write', at, length: bytes, seed })),
   },
   { weight: 2, arbitrary: offset.map((size): Step => ({ do: 'truncate', size })) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(offset, length, fc.nat(500 * KiB))
+      .map(([at, bytes, shift]): Step => ({ do: 'borrow', at, length: bytes, shift })),
+  },
   { weight: 1, arbitrary: fc.constant<Step>({ do: 'truncate', size: 0 }) },
   {
     weight: 3,
@@ -38,6 +45,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       .map((what) => ({ do: what }) as Step),
   },
 );
+
+/** Bytes that other files borrow. */
+const LENT = randomBytesOf(900 * KiB, 1234);
 
 /** A file as its owner sees it, beside the plain bytes that it must be equal to. */
 class Run {
@@ -73,6 +83,17 @@ class Run {
         const mine = Buffer.from(data);
         await this.file.write(one.at, mine);
         mine.fill(0xee); // it has to have been copied
+        break;
+      }
+      case 'borrow': {
+        const end = Math.min(LENT.length, one.shift + one.length);
+        const made = this.store.open('lender', '', 0);
+        await made.write(0, Buffer.from(LENT));
+        const { content, size } = await made.publish();
+        await made.close();
+        this.grow(Math.max(this.bytes.length, one.at + end - one.shift));
+        LENT.copy(this.bytes, one.at, one.shift, end);
+        await this.file.borrow(one.at, content, size, one.shift, end);
         break;
       }
       case 'truncate':
@@ -140,7 +161,7 @@ class Run {
     const { dirty } = this.file;
     await stop();
     ({ store: this.store, close: this.close } = await this.restart());
-    const found = this.store.recovered();
+    const found = this.store.recovered().filter(({ key }) => key === 'key');
     assert.ok(!dirty || found.length === 1, 'what was staged came back');
     this.file = found[0]?.content ?? this.store.open('key', this.content, this.size);
     await this.compare(0, this.bytes.length + 10);

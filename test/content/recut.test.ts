@@ -48,7 +48,7 @@ class Draft {
       this.reads.push([offset, offset + target.length]);
       target.set(this.bytes.subarray(offset, offset + target.length));
     };
-    for await (const piece of recut(this.shape, this.base, { read })) {
+    for await (const piece of recut(this.shape, { base: this.base, borrowed: new Map() }, { read })) {
       pieces.push('chunk' in piece ? { chunk: Buffer.from(piece.chunk) } : piece);
     }
     const refs = refsOf(pieces, this.base);
@@ -135,13 +135,17 @@ test('a huge hole costs nothing', async () => {
   shape.ranges.set(tebibyte, tebibyte + 5, 0);
   let read = 0;
   const pieces: Piece[] = [];
-  for await (const piece of recut(shape, new Layout(new Uint8Array(0)), {
-    read: async (offset, target) => {
-      read += target.length;
-      target.fill(0);
-      if (offset <= tebibyte && offset + target.length > tebibyte) target[tebibyte - offset] = 7;
+  for await (const piece of recut(
+    shape,
+    { base: new Layout(new Uint8Array(0)), borrowed: new Map() },
+    {
+      read: async (offset, target) => {
+        read += target.length;
+        target.fill(0);
+        if (offset <= tebibyte && offset + target.length > tebibyte) target[tebibyte - offset] = 7;
+      },
     },
-  })) {
+  )) {
     pieces.push(piece);
   }
   const refs = refsOf(pieces, new Layout(new Uint8Array(0)));

@@ -1,28 +1,27 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { diskError, WormholeError } from '../../base/index.js';
 import type { ChunkId } from '../content.js';
-import type { Layout } from '../layout.js';
-import { isHole } from '../staging/ranges.js';
+import { isStaged } from '../staging/ranges.js';
 import type { StagedShape } from '../staging/staged-state.js';
-import type { DraftReader } from './recut.js';
+import { type Below, belowAt, type DraftLayouts, type DraftReader } from './recut.js';
 
-/** Reads the bytes of a draft: staged ones from their files (this thread may block), others from the base. */
+/** Reads the bytes of a draft: staged ones from their files (this thread may block), others from what was published. */
 export class DraftFiles implements DraftReader {
   private readonly shape: StagedShape;
-  private readonly base: Layout;
+  private readonly layouts: DraftLayouts;
   private readonly descriptors = new Map<number, number>();
   private readonly fetch: (id: ChunkId) => Promise<Uint8Array>;
-  /** The chunk of the base that was read last; neighbouring gaps often lie in one. */
+  /** The chunk that was read last; neighbouring gaps often lie in one. */
   private last: { id: ChunkId; bytes: Uint8Array } | undefined;
 
   constructor(
     shape: StagedShape,
-    base: Layout,
+    layouts: DraftLayouts,
     files: [number, string][],
     fetch: (id: ChunkId) => Promise<Uint8Array>,
   ) {
     this.shape = shape;
-    this.base = base;
+    this.layouts = layouts;
     this.fetch = fetch;
     for (const [number, path] of files) this.descriptors.set(number, openSync(path, 'r'));
   }
@@ -30,17 +29,13 @@ export class DraftFiles implements DraftReader {
   async read(offset: number, target: Uint8Array): Promise<void> {
     const end = offset + target.length;
     for (let at = offset; at < end; ) {
+      const below = belowAt(this.shape, this.layouts, at);
       const part = this.shape.ranges.at(at, end);
-      let stop = part.end;
-      if (part.file !== undefined && isHole(part.file)) target.fill(0, at - offset, stop - offset);
-      else if (part.file !== undefined)
-        this.readFile(part.file, at, target.subarray(at - offset, stop - offset));
-      else if (at >= this.shape.visible) target.fill(0, at - offset, stop - offset);
-      else {
-        const entry = this.base.find(at);
-        stop = Math.min(stop, this.shape.visible, this.base.end(entry));
-        await this.readBase(entry, at, target.subarray(at - offset, stop - offset));
-      }
+      const stop = below === undefined ? part.end : Math.min(end, chunkEnd(below, at));
+      const into = target.subarray(at - offset, stop - offset);
+      if (below !== undefined) await this.readBelow(below, at, into);
+      else if (part.file !== undefined && isStaged(part.file)) this.readFile(part.file, at, into);
+      else into.fill(0);
       at = stop;
     }
   }
@@ -64,8 +59,10 @@ export class DraftFiles implements DraftReader {
     }
   }
 
-  private async readBase(entry: number, offset: number, target: Uint8Array): Promise<void> {
-    const { id, length } = this.base.entry(entry);
+  /** Bytes that lie in one chunk. */
+  private async readBelow({ layout, shift }: Below, offset: number, target: Uint8Array): Promise<void> {
+    const entry = layout.find(offset + shift);
+    const { id, length } = layout.entry(entry);
     if (id === '') {
       target.fill(0);
       return;
@@ -78,7 +75,12 @@ export class DraftFiles implements DraftReader {
         `chunk ${id} has ${bytes.length} bytes where its file says ${length}`,
       );
     }
-    const from = offset - this.base.start(entry);
+    const from = offset + shift - layout.start(entry);
     target.set(bytes.subarray(from, from + target.length));
   }
+}
+
+/** Where the chunk that shows at an offset ends to show. */
+function chunkEnd({ layout, shift, end }: Below, at: number): number {
+  return Math.min(end, layout.end(layout.find(at + shift)) - shift);
 }

@@ -7,7 +7,7 @@ import { encodeManifest, MANIFEST, packEntries } from '../manifest.js';
 import { unpackShape } from '../staging/staged-state.js';
 import { DraftFiles } from './draft-files.js';
 import type { PublishRequest, PublishResult } from './messages.js';
-import { type Piece, recut } from './recut.js';
+import { type DraftLayouts, type Piece, recut } from './recut.js';
 
 /** Bytes being written to chunk files while the next chunks are cut. */
 const STORING_BYTES_MAX = 8 * 1024 * 1024;
@@ -21,7 +21,7 @@ export class Job {
   private readonly request: PublishRequest;
   private readonly chunks: FileChunks;
   private readonly ask: Ask;
-  private readonly base: Layout;
+  private readonly layouts: DraftLayouts;
   private readonly parts: Uint8Array[] = [];
   private pendingHole = 0;
   private readonly small = new Map<ChunkId, Uint8Array>();
@@ -38,7 +38,8 @@ export class Job {
     this.request = request;
     this.chunks = chunks;
     this.ask = ask;
-    this.base = new Layout(request.base);
+    const borrowed = request.borrowed.map(([file, packed]): [number, Layout] => [file, new Layout(packed)]);
+    this.layouts = { base: new Layout(request.base), borrowed: new Map(borrowed) };
   }
 
   cancel(): void {
@@ -48,9 +49,9 @@ export class Job {
   /** @throws WormholeError `full` | `io` | `unreachable` | `corrupt` | `interrupted` */
   async run(): Promise<PublishResult> {
     const shape = unpackShape(this.request.shape);
-    const files = new DraftFiles(shape, this.base, this.request.files, (id) => this.fetch(id));
+    const files = new DraftFiles(shape, this.layouts, this.request.files, (id) => this.fetch(id));
     try {
-      for await (const piece of recut(shape, this.base, files)) {
+      for await (const piece of recut(shape, this.layouts, files)) {
         this.check();
         await this.take(piece);
       }
@@ -73,8 +74,8 @@ export class Job {
     }
     this.endHole();
     if ('reuse' in piece) {
-      const { from, to } = piece.reuse;
-      this.parts.push(this.base.packed.subarray(from * MANIFEST.entryBytes, to * MANIFEST.entryBytes));
+      const { layout, from, to } = piece.reuse;
+      this.parts.push(layout.packed.subarray(from * MANIFEST.entryBytes, to * MANIFEST.entryBytes));
     } else this.parts.push(packEntries([await this.add(piece.chunk)]));
   }
 

@@ -16,6 +16,8 @@ export interface PublishRequest {
   files: [number, string][];
   /** The base's entries, packed as in a manifest. */
   base: Uint8Array;
+  /** The entries of contents that bytes are borrowed from, by their numbers in the shape. */
+  borrowed: [number, Uint8Array][];
 }
 
 export type ToWorker =

@@ -5,11 +5,11 @@ import type { Counter } from '../chunks/chunks.js';
 import type { ChunkFolders } from '../chunks/file-chunks.js';
 import type { VerifiedChunks } from '../chunks/verified-chunks.js';
 import type { ChunkId, Published } from '../content.js';
-import type { Layout } from '../layout.js';
 import type { ChunkReader } from '../reading/chunk-reader.js';
 import type { Draft } from '../staging/large-staging.js';
 import { packShape } from '../staging/staged-state.js';
 import type { FromWorker, PublishResult, ToWorker, WorkerSetup } from './messages.js';
+import type { DraftLayouts } from './recut.js';
 
 interface Running {
   resolve(result: PublishResult): void;
@@ -46,11 +46,11 @@ export class Publisher {
 
   /** Resolves when every chunk of the content is durable here.
    *  @throws WormholeError `full` | `io` | `unreachable` | `corrupt` | `interrupted` | `closed` */
-  publish(draft: Draft, base: Layout, signal: AbortSignal): Promise<Published> {
+  publish(draft: Draft, layouts: DraftLayouts, signal: AbortSignal): Promise<Published> {
     return this.slots.run(async () => {
       const pinned = new Set<ChunkId>();
       try {
-        const result = await this.run(draft, base, pinned, signal);
+        const result = await this.run(draft, layouts, pinned, signal);
         return await this.finish(result, pinned);
       } finally {
         for (const id of pinned) this.options.evictable.unpin(id);
@@ -65,7 +65,12 @@ export class Publisher {
     await worker?.terminate();
   }
 
-  private run(draft: Draft, base: Layout, pinned: Set<ChunkId>, signal: AbortSignal): Promise<PublishResult> {
+  private run(
+    draft: Draft,
+    layouts: DraftLayouts,
+    pinned: Set<ChunkId>,
+    signal: AbortSignal,
+  ): Promise<PublishResult> {
     if (this.closed) throw new WormholeError('closed', 'the content store is closed');
     if (signal.aborted) throw new WormholeError('interrupted', 'the publication was given up');
     const job = ++this.jobs;
@@ -78,7 +83,12 @@ export class Publisher {
     const files = draft.files.map(({ number, path }): [number, string] => [number, path]);
     return new Promise<PublishResult>((resolve, reject) => {
       this.running.set(job, { resolve, reject, pinned, abort });
-      this.post({ kind: 'publish', job, shape: packShape(draft.shape), files, base: base.packed });
+      const base = layouts.base.packed;
+      const borrowed = [...layouts.borrowed].map(([file, { packed }]): [number, Uint8Array] => [
+        file,
+        packed,
+      ]);
+      this.post({ kind: 'publish', job, shape: packShape(draft.shape), files, base, borrowed });
     }).finally(() => {
       this.running.delete(job);
       signal.removeEventListener('abort', cancel);

@@ -1,13 +1,21 @@
 import { LIMITS } from '../../base/index.js';
 import { CUTTING, Cutter, isZero } from '../chunker.js';
 import type { Layout } from '../layout.js';
-import { isHole as isPunched } from '../staging/ranges.js';
+import { isBorrowed, isHole as isPunched } from '../staging/ranges.js';
 import type { StagedShape } from '../staging/staged-state.js';
 
 /** A stretch of the new content, in order. */
 export type Piece =
-  /** Chunks of the base, from one entry up to another (exclusive), that are as they were. */
-  { reuse: { from: number; to: number } } | { hole: number } | { chunk: Uint8Array };
+  /** Chunks of the base, or of a content that bytes are borrowed from, that are as they were: from one entry of its
+   *  layout up to another (exclusive). */
+  { reuse: { layout: Layout; from: number; to: number } } | { hole: number } | { chunk: Uint8Array };
+
+/** Layouts of the published contents that a draft is made up of. */
+export interface DraftLayouts {
+  base: Layout;
+  /** Those that bytes are borrowed from, by their numbers in the draft's ranges. */
+  borrowed: ReadonlyMap<number, Layout>;
+}
 
 /** Bytes of the new content, staged ones over those of the base. */
 export interface DraftReader {
@@ -25,18 +33,23 @@ const WINDOW_BYTES = CUTTING.maxBytes + READ_BYTES;
  * written to and those after them until the cuts meet the old ones again: a chunk's end depends on its own bytes
  * alone. Runs of zeros as long as the largest chunk are holes without being read where nothing was ever written.
  */
-export async function* recut(shape: StagedShape, base: Layout, reader: DraftReader): AsyncGenerator<Piece> {
-  const window = new Window(shape, base, reader);
+export async function* recut(
+  shape: StagedShape,
+  layouts: DraftLayouts,
+  reader: DraftReader,
+): AsyncGenerator<Piece> {
+  const window = new Window(shape, layouts, reader);
   const cutter = new Cutter();
   let at = 0;
   while (at < shape.size) {
-    const reusable = reusableFrom(shape, base, at);
+    const reusable = reusableFrom(shape, layouts, at);
     if (reusable !== undefined) {
-      yield { reuse: reusable };
-      at = base.end(reusable.to - 1);
+      const { end, ...reuse } = reusable;
+      yield { reuse };
+      at = end;
       continue;
     }
-    const hole = holeAt(shape, base, at);
+    const hole = holeAt(shape, layouts, at);
     if (hole > 0) {
       yield { hole };
       at += hole;
@@ -49,42 +62,62 @@ export async function* recut(shape: StagedShape, base: Layout, reader: DraftRead
   }
 }
 
-/** The entries of the base that begin at an offset and are whole and untouched, or undefined. */
-function reusableFrom(
-  shape: StagedShape,
-  base: Layout,
-  at: number,
-): { from: number; to: number } | undefined {
-  if (at >= Math.min(shape.visible, base.size)) return undefined;
-  const from = base.find(at);
-  if (base.start(from) !== at) return undefined;
-  const gap = shape.ranges.at(at, Math.min(shape.visible, shape.size));
-  if (gap.file !== undefined) return undefined;
-  let to = from;
-  while (to < base.count && base.end(to) <= gap.end && !isHole(base, to)) to++;
-  // The last chunk ends where the file did; when the file goes on, its end has to be looked for.
-  if (to === base.count && base.end(to - 1) < shape.size) to--;
-  return to > from ? { from, to } : undefined;
+/** The published content that shows at an offset, up to `end`; it lies further on in it by `shift`. */
+export interface Below {
+  layout: Layout;
+  shift: number;
+  end: number;
 }
 
-function isHole(base: Layout, index: number): boolean {
-  return base.entry(index).id === '';
+/** What shows there, or undefined where something was written, punched or never there. */
+export function belowAt(shape: StagedShape, layouts: DraftLayouts, at: number): Below | undefined {
+  const { end, file } = shape.ranges.at(at, shape.size);
+  if (file === undefined) {
+    const visible = Math.min(shape.visible, layouts.base.size);
+    return at < visible ? { layout: layouts.base, shift: 0, end: Math.min(end, visible) } : undefined;
+  }
+  const layout = isBorrowed(file) ? layouts.borrowed.get(file) : undefined;
+  const shift = shape.borrowed.get(file)?.shift ?? 0;
+  return layout === undefined ? undefined : { layout, shift, end };
+}
+
+/** The entries of a published content that begin at an offset and are whole and untouched, or undefined. */
+function reusableFrom(
+  shape: StagedShape,
+  layouts: DraftLayouts,
+  at: number,
+): { layout: Layout; from: number; to: number; end: number } | undefined {
+  const below = belowAt(shape, layouts, at);
+  if (below === undefined) return undefined;
+  const { layout, shift } = below;
+  const from = layout.find(at + shift);
+  if (layout.start(from) !== at + shift) return undefined;
+  let to = from;
+  while (to < layout.count && layout.end(to) - shift <= below.end && !isHole(layout, to)) to++;
+  // The last chunk ends where its content did; when this one goes on, its end has to be looked for.
+  if (to === layout.count && layout.end(to - 1) - shift < shape.size) to--;
+  return to > from ? { layout, from, to, end: layout.end(to - 1) - shift } : undefined;
+}
+
+function isHole(layout: Layout, index: number): boolean {
+  return layout.entry(index).id === '';
 }
 
 /** Bytes from an offset where a chunk begins that are a hole: whole largest chunks of zeros, or zeros to the end. */
-function holeAt(shape: StagedShape, base: Layout, at: number): number {
+function holeAt(shape: StagedShape, layouts: DraftLayouts, at: number): number {
   if (shape.size <= LIMITS.smallFileBytesMax) return 0;
   let end = at;
   while (end < shape.size) {
-    const gap = shape.ranges.at(end, shape.size);
-    if (gap.file !== undefined && !isPunched(gap.file)) break;
-    if (gap.file !== undefined || end >= shape.visible) {
-      end = gap.end;
+    const part = shape.ranges.at(end, shape.size);
+    const below = belowAt(shape, layouts, end);
+    if (below === undefined) {
+      if (part.file !== undefined && !isPunched(part.file)) break;
+      end = part.end;
       continue;
     }
-    const entry = base.find(end);
-    if (!isHole(base, entry)) break;
-    end = Math.min(gap.end, shape.visible, base.end(entry));
+    const entry = below.layout.find(end + below.shift);
+    if (!isHole(below.layout, entry)) break;
+    end = Math.min(below.end, below.layout.end(entry) - below.shift);
   }
   const zeros = end - at;
   return end === shape.size ? zeros : zeros - (zeros % CUTTING.maxBytes);
@@ -93,16 +126,16 @@ function holeAt(shape: StagedShape, base: Layout, at: number): number {
 /** The bytes around the chunk being cut. What was handed out is never overwritten. */
 class Window {
   private readonly shape: StagedShape;
-  private readonly base: Layout;
+  private readonly layouts: DraftLayouts;
   private readonly reader: DraftReader;
   private buffer = Buffer.alloc(0);
   /** The offset in the content of the buffer's first byte, and of the end of what was read. */
   private start = 0;
   private end = 0;
 
-  constructor(shape: StagedShape, base: Layout, reader: DraftReader) {
+  constructor(shape: StagedShape, layouts: DraftLayouts, reader: DraftReader) {
     this.shape = shape;
-    this.base = base;
+    this.layouts = layouts;
     this.reader = reader;
   }
 
@@ -142,12 +175,13 @@ class Window {
     this.end += count;
   }
 
-  /** How far to read on from an offset: of the base never past the end of a chunk, since the cuts may meet there
-   *  and the next chunk may be on another pod. */
+  /** How far to read on from an offset: of what was published never past the end of a chunk, since the cuts may meet
+   *  there and the next chunk may be on another pod. */
   private readable(at: number): number {
-    const { size, visible, ranges } = this.shape;
-    const part = ranges.at(at, Math.min(size, at + READ_BYTES));
-    if (part.file !== undefined || at >= visible) return part.end;
-    return Math.min(part.end, visible, this.base.end(this.base.find(at)));
+    const end = Math.min(this.shape.size, at + READ_BYTES);
+    const below = belowAt(this.shape, this.layouts, at);
+    if (below === undefined) return this.shape.ranges.at(at, end).end;
+    const { layout, shift } = below;
+    return Math.min(end, below.end, layout.end(layout.find(at + shift)) - shift);
   }
 }

@@ -46,6 +46,11 @@ export class PublishedContent {
     });
   }
 
+  /** Another content, for the same readers. */
+  other(content: ContentId, size: number): PublishedContent {
+    return new PublishedContent(content, size, this.reading);
+  }
+
   /** Stops reading ahead. */
   close(): void {
     this.ahead?.close();

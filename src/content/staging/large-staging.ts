@@ -2,8 +2,9 @@ import { join } from 'node:path';
 import { type Answer, LIMITS, then, WormholeError } from '../../base/index.js';
 import type { Space } from '../cache/space.js';
 import { CUTTING } from '../chunker.js';
-import type { PublishedContent } from '../reading/published-content.js';
-import { type Extent, holeOver, isHole } from './ranges.js';
+import { Layout } from '../layout.js';
+import { PublishedContent } from '../reading/published-content.js';
+import { borrowedAs, type Extent, holeOver, isBorrowed, isHole, isStaged, numberOf } from './ranges.js';
 import type { Action } from './settlement.js';
 import { type Change, type Redo, StagedShape } from './staged-state.js';
 import { all, StagingFile } from './staging-file.js';
@@ -25,6 +26,15 @@ export interface StagingGround {
 export interface Draft {
   shape: StagedShape;
   files: { number: number; path: string }[];
+  /** Contents that bytes are borrowed from, by their numbers in the ranges. */
+  borrowed: Map<number, PublishedContent>;
+}
+
+/** Where a stretch of bytes lies; those of a published content further on in it by `shift`. */
+interface Part {
+  end: number;
+  from: StagingFile | PublishedContent | 'zeros';
+  shift: number;
 }
 
 /** Neighbouring writes are recorded as one; a list of changes this long is recorded early. */
@@ -51,6 +61,10 @@ export class LargeStaging {
   private readonly frozen = new Set<number>();
   /** Taken in by a publication, and kept until its name is durable. */
   private readonly retired = new Map<number, StagingFile>();
+  /** The same of what is borrowed: contents by their numbers in the ranges, and numbers. */
+  private readonly borrowed = new Map<number, PublishedContent>();
+  private readonly frozenBorrowed = new Set<number>();
+  private readonly retiredBorrowed = new Set<number>();
   private rebases = 0;
   private syncs: Promise<void> = Promise.resolve();
   private nextFile = 0;
@@ -106,14 +120,16 @@ export class LargeStaging {
     const end = Math.min(offset + length, this.size);
     if (offset >= end) return new Uint8Array(0);
     const whole = this.partAt(offset, end);
-    if (whole.end === end && whole.from === 'base') return this.base.read(offset, end - offset, signal);
+    if (whole.end === end && whole.from instanceof PublishedContent)
+      return whole.from.read(offset + whole.shift, end - offset, signal);
     const target = Buffer.alloc(end - offset);
     const parts: Answer<void>[] = [];
     for (let at = offset; at < end; ) {
       const part = this.partAt(at, end);
       const into = target.subarray(at - offset, part.end - offset);
-      if (part.from === 'base') {
-        parts.push(then(this.base.read(at, into.length, signal), (bytes) => void into.set(bytes)));
+      if (part.from instanceof PublishedContent) {
+        const bytes = part.from.read(at + part.shift, into.length, signal);
+        parts.push(then(bytes, (found) => void into.set(found)));
       } else if (part.from !== 'zeros') parts.push(part.from.read(at, into));
       at = part.end;
     }
@@ -153,34 +169,22 @@ export class LargeStaging {
     return this.dig(start, end);
   }
 
-  /**
-   * Appends bytes of a published content that lie there at the same offsets, without moving any: it becomes what
-   * this is staged over. @returns false when something is in the way
-   */
-  share(source: PublishedContent, start: number, end: number): boolean {
-    const { ranges, size, base, visible } = this.shape;
-    const busy = this.barrier !== undefined || this.writing > 0 || this.frozen.size > 0;
-    const goesOn = start === 0 || (base === source.content && visible === start);
-    if (busy || size !== start || ranges.count > 0 || !goesOn) return false;
-    this.note({ rebase: { content: source.content, size: source.size, visible: end, files: [] } });
-    this.note({ cut: end });
-    this.base.close();
-    this.base = source;
-    return true;
+  /** Puts bytes `start` to `end` of a published content at an offset, without moving any: they are named when this is
+   *  published, but for those around them. */
+  borrow(offset: number, source: PublishedContent, start: number, end: number): Answer<void> {
+    if (this.barrier !== undefined || this.writing > 0) {
+      this.waiting++;
+      return this.alone(async () => this.lend(offset, source, start, end)).finally(() => this.waiting--);
+    }
+    return this.lend(offset, source, start, end);
   }
 
   /** Where from an offset on there is data, or a hole; undefined: nowhere before the end. The end is a hole. */
   seek(offset: number, what: 'data' | 'hole'): Answer<number | undefined> {
-    return then(this.shape.visible > offset ? this.base.loadLayout() : undefined, (layout) => {
-      for (let at = offset; at < this.size; ) {
-        const part = this.partAt(at, this.size);
-        const entry = part.from === 'base' ? layout?.find(at) : undefined;
-        const hole = part.from === 'zeros' || (entry !== undefined && layout?.entry(entry).id === '');
-        if (hole === (what === 'hole')) return at;
-        at = entry === undefined ? part.end : Math.min(part.end, layout?.end(entry) ?? part.end);
-      }
-      return what === 'hole' ? this.size : undefined;
-    });
+    const below = this.shape.visible > offset ? [this.base] : [];
+    const layouts = [...below, ...this.borrowed.values()].map((content) => content.loadLayout());
+    const loaded = all(layouts.map((layout) => then(layout, () => {})));
+    return then(loaded, () => this.seekNow(offset, what));
   }
 
   /** Does without open files until the next use. */
@@ -220,10 +224,11 @@ export class LargeStaging {
       if (this.redoBytes > 0) await Promise.all([...this.files.values()].map((file) => file.sync()));
       this.fresh = undefined;
       for (const number of this.files.keys()) this.frozen.add(number);
+      for (const file of this.borrowed.keys()) this.frozenBorrowed.add(file);
       this.changed = false;
       this.visibleOfDraft = this.size;
       const files = [...this.files].map(([number, file]) => ({ number, path: file.path }));
-      return { shape: this.shape.copy(), files };
+      return { shape: this.shape.copy(), files, borrowed: new Map(this.borrowed) };
     });
   }
 
@@ -251,18 +256,25 @@ export class LargeStaging {
   /** The draft failed to be published: its files take writes again. */
   thaw(): void {
     this.frozen.clear();
+    this.frozenBorrowed.clear();
     this.changed = true;
   }
 
   /** The draft is published as `base`. @returns what records it, to be called when that name is durable */
   rebase(base: PublishedContent): Action {
     const { content, size } = base;
-    const files = [...this.frozen];
-    this.frozen.clear();
-    for (const number of files) {
+    const files = [...this.frozen, ...[...this.frozenBorrowed].map(numberOf)];
+    for (const number of this.frozen) {
       this.retired.set(number, this.files.get(number) as StagingFile);
       this.files.delete(number);
     }
+    for (const file of this.frozenBorrowed) {
+      this.retiredBorrowed.add(numberOf(file));
+      this.borrowed.get(file)?.close();
+      this.borrowed.delete(file);
+    }
+    this.frozen.clear();
+    this.frozenBorrowed.clear();
     this.base.close();
     this.base = base;
     this.shape.apply({ rebase: { content, size, visible: this.visibleOfDraft, files } });
@@ -274,7 +286,8 @@ export class LargeStaging {
   close(): void {
     this.closed = true;
     this.ground.unhardened.delete(this);
-    for (const file of [...this.files.values(), ...this.retired.values()]) file.close();
+    for (const file of [...this.files.values(), ...this.retired.values(), ...this.borrowed.values()])
+      file.close();
   }
 
   /** Nothing can ever need what was staged. @returns what removes it */
@@ -289,9 +302,13 @@ export class LargeStaging {
 
   private takeUp(): void {
     for (const { file } of this.shape.ranges.list()) {
-      if (isHole(file) || this.files.has(file)) continue;
-      this.files.set(file, new StagingFile(this.path(file), 'existing'));
-      this.nextFile = Math.max(this.nextFile, file + 1);
+      this.nextFile = Math.max(this.nextFile, numberOf(file) + 1);
+      if (isStaged(file) && !this.files.has(file))
+        this.files.set(file, new StagingFile(this.path(file), 'existing'));
+    }
+    for (const [file, { content, size }] of this.shape.borrowed) {
+      this.nextFile = Math.max(this.nextFile, numberOf(file) + 1);
+      this.borrowed.set(file, this.base.other(content, size));
     }
     this.recorded = true;
     this.changed = true;
@@ -375,12 +392,13 @@ export class LargeStaging {
     if (this.closed) return undefined;
     const { base: content, baseSize: size, visible } = this.shape;
     this.save();
-    const numbers = [...this.retired.keys()];
+    const numbers = [...this.retired.keys(), ...this.retiredBorrowed];
     const files = [...this.retired.values()];
     const changes = [{ rebase: { content, size, visible, files: numbers } }];
     this.ground.log.append({ type: 'changes', id: this.id, changes });
     this.unhardened();
     this.retired.clear();
+    this.retiredBorrowed.clear();
     if (this.frozen.size === 0) this.settleClaim();
     return () => this.remove(files);
   }
@@ -399,7 +417,7 @@ export class LargeStaging {
   }
 
   private noteFresh(change: Change): void {
-    const write = 'write' in change && !isHole(change.write.file) ? { ...change.write } : undefined;
+    const write = 'write' in change && isStaged(change.write.file) ? { ...change.write } : undefined;
     const bytes = write === undefined ? 0 : write.end - write.start;
     this.freshBytes += bytes;
     if (write === undefined || bytes > REDO_WRITE_BYTES_MAX || this.freshBytes > REDO_BYTES_MAX)
@@ -423,12 +441,42 @@ export class LargeStaging {
     if (this.frozen.size === 0) this.settleClaim();
   }
 
-  private partAt(at: number, limit: number): { end: number; from: StagingFile | 'base' | 'zeros' } {
+  private lend(offset: number, source: PublishedContent, start: number, end: number): void {
+    const { content, size } = source;
+    const shift = start - offset;
+    // A copy that comes in parts is one stretch: no chunk of it is cut where they meet.
+    const known = [...this.shape.borrowed].find(
+      ([file, from]) => from.content === content && from.shift === shift && !this.frozenBorrowed.has(file),
+    );
+    const file = known?.[0] ?? borrowedAs(this.nextFile++);
+    if (!this.borrowed.has(file)) this.borrowed.set(file, source);
+    this.note({ borrow: { start: offset, end: offset + end - start, file, content, size, shift } });
+    if (this.frozen.size === 0) this.settleClaim();
+  }
+
+  private seekNow(offset: number, what: 'data' | 'hole'): number | undefined {
+    for (let at = offset; at < this.size; ) {
+      const { end, from, shift } = this.partAt(at, this.size);
+      const layout = from instanceof PublishedContent ? from.loadLayout() : undefined;
+      const known = layout instanceof Layout ? layout : undefined;
+      const entry = known?.find(at + shift) ?? 0;
+      const hole = from === 'zeros' || known?.entry(entry).id === '';
+      if (hole === (what === 'hole')) return at;
+      at = known === undefined ? end : Math.min(end, known.end(entry) - shift);
+    }
+    return what === 'hole' ? this.size : undefined;
+  }
+
+  private partAt(at: number, limit: number): Part {
     const { end, file } = this.shape.ranges.at(at, limit);
-    if (file !== undefined && isHole(file)) return { end, from: 'zeros' };
-    if (file !== undefined) return { end, from: this.files.get(file) as StagingFile };
-    if (at < this.shape.visible) return { end: Math.min(end, this.shape.visible), from: 'base' };
-    return { end, from: 'zeros' };
+    if (file !== undefined && isBorrowed(file)) {
+      const shift = this.shape.borrowed.get(file)?.shift ?? 0;
+      return { end, from: this.borrowed.get(file) as PublishedContent, shift };
+    }
+    if (file !== undefined && isHole(file)) return { end, from: 'zeros', shift: 0 };
+    if (file !== undefined) return { end, from: this.files.get(file) as StagingFile, shift: 0 };
+    if (at >= this.shape.visible) return { end, from: 'zeros', shift: 0 };
+    return { end: Math.min(end, this.shape.visible), from: this.base, shift: 0 };
   }
 
   private current(): { number: number; file: StagingFile } {

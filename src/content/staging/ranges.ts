@@ -1,8 +1,9 @@
-/** Bytes `start` to `end` (exclusive) of a file lie at the same offsets of a numbered staging file, or are a hole. */
+/** Bytes `start` to `end` (exclusive) of a file lie at the same offsets of a numbered staging file, are a hole, or are
+ *  borrowed from another content. */
 export interface Extent {
   start: number;
   end: number;
-  /** A staging file's number, or what {@link holeOver} makes of one. */
+  /** A staging file's number, or what {@link holeOver} or {@link borrowedAs} makes of one. */
   file: number;
 }
 
@@ -15,8 +16,26 @@ export function isHole(file: number): boolean {
   return file < 0;
 }
 
-function numberOf(file: number): number {
-  return isHole(file) ? -1 - file : file;
+/** Staging files are far fewer. */
+const BORROWED = 2 ** 40;
+
+/** The number of bytes borrowed from another content; they and the staging files are numbered together. */
+export function borrowedAs(number: number): number {
+  return BORROWED + number;
+}
+
+export function isBorrowed(file: number): boolean {
+  return file >= BORROWED;
+}
+
+/** True for a staging file's number. */
+export function isStaged(file: number): boolean {
+  return !isHole(file) && !isBorrowed(file);
+}
+
+export function numberOf(file: number): number {
+  if (isHole(file)) return -1 - file;
+  return isBorrowed(file) ? file - BORROWED : file;
 }
 
 /** Which bytes of a file were written, and to which staging file: extents that never overlap, in order. */
@@ -30,7 +49,7 @@ export class Ranges {
   /** Bytes in staging files. */
   get bytes(): number {
     let bytes = 0;
-    for (const { start, end, file } of this.extents) if (!isHole(file)) bytes += end - start;
+    for (const { start, end, file } of this.extents) if (isStaged(file)) bytes += end - start;
     return bytes;
   }
 
@@ -81,7 +100,7 @@ export class Ranges {
     } else this.extents.length = first;
   }
 
-  /** Forgets everything in the given files, and the holes punched over them. */
+  /** Forgets everything in the given files, the holes punched over them, and what was borrowed under such a number. */
   forget(files: ReadonlySet<number>): void {
     this.extents = this.extents.filter((extent) => !files.has(numberOf(extent.file)));
   }

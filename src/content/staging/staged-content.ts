@@ -47,7 +47,8 @@ export class StagedContent implements OpenContent {
 
   /** Contents that this one needs: what it was opened with, and what its staged bytes lie over or are. */
   contents(): ContentId[] {
-    return [this.base.content, this.large?.base.content ?? '', this.small?.content ?? ''];
+    const large = this.large === undefined ? [] : [this.large.base.content, ...this.large.shape.contents()];
+    return [this.base.content, ...large, this.small?.content ?? ''];
   }
 
   /** What an earlier process staged. @throws WormholeError `io` when its bytes cannot be read */
@@ -120,12 +121,13 @@ export class StagedContent implements OpenContent {
     return (this.large ?? this.enlarge()).punch(start, stop);
   }
 
-  share(content: ContentId, size: number, start: number, end: number): boolean {
-    if (this.starting !== undefined || this.publishing !== undefined) return false;
-    // What is small is copied as fast; it could not be told apart from staged bytes afterwards.
-    if (size <= LIMITS.smallFileBytesMax || end > size || this.size !== start) return false;
+  borrow(offset: number, content: ContentId, size: number, start: number, end: number): Answer<void> {
+    if (this.starting !== undefined)
+      return this.afterStart(NOTHING, () => this.borrow(offset, content, size, start, end));
+    const stop = Math.min(end, size);
+    if (start >= stop) return;
     const source = new PublishedContent(content, size, this.workshop.reading);
-    return (this.large ?? this.enlarge()).share(source, start, end);
+    return (this.large ?? this.enlarge()).borrow(offset, source, start, stop);
   }
 
   seek(offset: number, what: 'data' | 'hole'): Answer<number | undefined> {
@@ -312,7 +314,9 @@ export class StagedContent implements OpenContent {
     try {
       const work = async () => {
         const base = draft.shape.visible === 0 ? new Layout(NOTHING) : await large.base.loadLayout(signal);
-        return publisher.publish(draft, base, signal);
+        const borrowed = new Map<number, Layout>();
+        for (const [file, source] of draft.borrowed) borrowed.set(file, await source.loadLayout(signal));
+        return publisher.publish(draft, { base, borrowed }, signal);
       };
       const result = await (large.crowded ? large.alone(work) : work());
       claims.content(result.content);

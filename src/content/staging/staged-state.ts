@@ -1,13 +1,22 @@
 import { decodeCbor, encodeCbor, WormholeError } from '../../base/index.js';
 import type { ContentId } from '../content.js';
-import { Ranges } from './ranges.js';
+import { numberOf, Ranges } from './ranges.js';
 
 /** One change of a staged file, in the order in which they happened. */
 export type Change =
   | { write: { start: number; end: number; file: number } }
   | { cut: number }
+  /** These bytes are those of another content from now on. */
+  | { borrow: Borrowed & { start: number; end: number; file: number } }
   /** A publication took in everything in `files`; of the new base `visible` bytes still show. */
   | { rebase: { content: ContentId; size: number; visible: number; files: number[] } };
+
+/** Where borrowed bytes lie: byte `n` of the file is byte `n + shift` of a published content. */
+export interface Borrowed {
+  content: ContentId;
+  size: number;
+  shift: number;
+}
 
 /** A file being written, as its staging files and the content below them make it up. */
 export class StagedShape {
@@ -18,6 +27,8 @@ export class StagedShape {
   visible: number;
   size: number;
   readonly ranges: Ranges;
+  /** By the number that the ranges have for them. */
+  readonly borrowed = new Map<number, Borrowed>();
 
   constructor(base: ContentId, baseSize: number, visible = baseSize, size = baseSize, ranges = new Ranges()) {
     this.base = base;
@@ -28,7 +39,14 @@ export class StagedShape {
   }
 
   copy(): StagedShape {
-    return new StagedShape(this.base, this.baseSize, this.visible, this.size, this.ranges.copy());
+    const copy = new StagedShape(this.base, this.baseSize, this.visible, this.size, this.ranges.copy());
+    for (const [file, borrowed] of this.borrowed) copy.borrowed.set(file, borrowed);
+    return copy;
+  }
+
+  /** Published contents that it is made up of in part. */
+  contents(): ContentId[] {
+    return [this.base, ...[...this.borrowed.values()].map(({ content }) => content)];
   }
 
   apply(change: Change): void {
@@ -40,12 +58,19 @@ export class StagedShape {
       this.ranges.cut(change.cut);
       this.visible = Math.min(this.visible, change.cut);
       this.size = change.cut;
+    } else if ('borrow' in change) {
+      const { start, end, file, content, size, shift } = change.borrow;
+      this.ranges.set(start, end, file);
+      this.borrowed.set(file, { content, size, shift });
+      this.size = Math.max(this.size, end);
     } else {
       const { content, size, visible, files } = change.rebase;
       this.base = content;
       this.baseSize = size;
       this.visible = visible;
-      this.ranges.forget(new Set(files));
+      const gone = new Set(files);
+      this.ranges.forget(gone);
+      for (const file of this.borrowed.keys()) if (gone.has(numberOf(file))) this.borrowed.delete(file);
     }
   }
 }
@@ -189,11 +214,19 @@ function absorb(entry: StagedEntry): void {
   entry.redoMarked = 0;
 }
 
-/** Records of the first version go on being written as such; `redo` came with the second. */
-const VERSION = 2;
+/** Records of the first version go on being written as such; `redo` came with the second, borrowed bytes with the
+ *  third. */
+const VERSION = 3;
 
 export function encodeStagingRecord(record: StagingRecord): Uint8Array {
-  return encodeCbor([record.type === 'redo' ? VERSION : 1, record.type, ...fieldsOf(record)]);
+  return encodeCbor([versionOf(record), record.type, ...fieldsOf(record)]);
+}
+
+function versionOf(record: StagingRecord): number {
+  if (record.type === 'redo') return 2;
+  const changes = record.type === 'begin' ? record.after : record.type === 'changes' ? record.changes : [];
+  const borrows = record.type === 'begin' && record.durable.borrowed.size > 0;
+  return borrows || changes.some((change) => 'borrow' in change) ? VERSION : 1;
 }
 
 /** @throws WormholeError `newer-format` | `corrupt` (our own log frames each record with a hash) */
@@ -261,13 +294,22 @@ function recordOf(type: StagingRecord['type'], fields: unknown[]): StagingRecord
   }
 }
 
-type PackedChange = [number, number, number] | [number] | [string, number, number, number[]];
-/** A shape as plain values, for records and for other threads. */
-export type PackedShape = [string, number, number, number, number[]];
+type PackedChange =
+  | [number, number, number]
+  | [number]
+  | [string, number, number, number[]]
+  | [number, number, number, string, number, number];
+type PackedBorrowed = [number, string, number, number];
+/** A shape as plain values, for records and for other threads; the last is left out where nothing is borrowed. */
+export type PackedShape = [string, number, number, number, number[], PackedBorrowed[]?];
 
 function packChange(change: Change): PackedChange {
   if ('write' in change) return [change.write.start, change.write.end, change.write.file];
   if ('cut' in change) return [change.cut];
+  if ('borrow' in change) {
+    const { start, end, file, content, size, shift } = change.borrow;
+    return [start, end, file, content, size, shift];
+  }
   const { content, size, visible, files } = change.rebase;
   return [content, size, visible, files];
 }
@@ -276,6 +318,10 @@ function unpackChanges(packed: PackedChange[]): Change[] {
   return packed.map((fields) => {
     if (fields.length === 1) return { cut: fields[0] };
     if (fields.length === 3) return { write: { start: fields[0], end: fields[1], file: fields[2] } };
+    if (fields.length === 6) {
+      const [start, end, file, content, size, shift] = fields;
+      return { borrow: { start, end, file, content, size, shift } };
+    }
     const [content, size, visible, files] = fields;
     return { rebase: { content, size, visible, files } };
   });
@@ -288,11 +334,19 @@ function unpackRedo(packed: [number, number, Uint8Array][]): Redo[] {
 
 export function packShape(shape: StagedShape): PackedShape {
   const extents = shape.ranges.list().flatMap(({ start, end, file }) => [start, end, file]);
-  return [shape.base, shape.baseSize, shape.visible, shape.size, extents];
+  const { base, baseSize, visible, size } = shape;
+  if (shape.borrowed.size === 0) return [base, baseSize, visible, size, extents];
+  const borrowed = [...shape.borrowed].map(
+    ([file, from]): PackedBorrowed => [file, from.content, from.size, from.shift],
+  );
+  return [base, baseSize, visible, size, extents, borrowed];
 }
 
-export function unpackShape([base, baseSize, visible, size, extents]: PackedShape): StagedShape {
+export function unpackShape([base, baseSize, visible, size, extents, borrowed]: PackedShape): StagedShape {
   const ranges = new Ranges();
   for (let i = 0; i + 2 < extents.length; i += 3) ranges.set(extents[i]!, extents[i + 1]!, extents[i + 2]!);
-  return new StagedShape(base, baseSize, visible, size, ranges);
+  const shape = new StagedShape(base, baseSize, visible, size, ranges);
+  for (const [file, content, length, shift] of borrowed ?? [])
+    shape.borrowed.set(file, { content, size: length, shift });
+  return shape;
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Log } from '../../base/index.js';
 import type { RecordLog } from '../../store/index.js';
 import type { Space } from '../cache/space.js';
-import { isHole, Ranges } from './ranges.js';
+import { isStaged, Ranges } from './ranges.js';
 import {
   decodeStagingRecord,
   encodeStagingRecord,
@@ -103,7 +103,7 @@ function filesIn({ ranges }: StagedShape): Set<number> {
   return new Set(
     ranges
       .list()
-      .filter(({ file }) => !isHole(file))
+      .filter(({ file }) => isStaged(file))
       .map(({ file }) => file),
   );
 }
@@ -115,7 +115,7 @@ function isUntouched(shape: StagedShape): boolean {
 function hasFiles(id: number, shape: StagedShape, folder: string): boolean {
   const lengths = new Map<number, number>();
   for (const { end, file } of shape.ranges.list()) {
-    if (isHole(file)) continue;
+    if (!isStaged(file)) continue;
     if (!lengths.has(file)) lengths.set(file, lengthOf(join(folder, `${id}.${file}`)));
     if (end > lengths.get(file)!) return false;
   }
@@ -125,7 +125,10 @@ function hasFiles(id: number, shape: StagedShape, folder: string): boolean {
 /** What is to be written again, without what was written over since. */
 function notWrittenSince({ redo, after }: StagedEntry): Redo[] {
   const later = new Ranges();
-  for (const change of after) if ('write' in change) later.set(change.write.start, change.write.end, 0);
+  for (const change of after) {
+    const over = 'write' in change ? change.write : 'borrow' in change ? change.borrow : undefined;
+    if (over !== undefined) later.set(over.start, over.end, 0);
+  }
   const parts: Redo[] = [];
   for (const { file, start, bytes } of redo) {
     for (let at = start; at < start + bytes.length; ) {

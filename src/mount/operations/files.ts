@@ -193,7 +193,7 @@ export function lseek(session: Session, request: Request): void {
   });
 }
 
-/** Where bytes would have to be moved the kernel is told so, and copies them by reading and writing. */
+/** Where moving bytes is quicker the kernel is told so, and copies them by reading and writing. */
 export function copyFileRange(session: Session, request: Request): void {
   const { from, to, length } = decodeCopyFileRange(request.buffer.view, request.length);
   // The answer has 32 bits for it.

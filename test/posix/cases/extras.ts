@@ -263,6 +263,17 @@ for size in [int(each) for each in sys.argv[3:]]:
       assert.ok(fs.readFileSync(from).equals(bytes));
       bytes.write('changed', 1_500_000);
       assert.ok(fs.readFileSync(to).equals(bytes));
+      const part = `
+import os, sys
+source = os.open(sys.argv[1], os.O_RDONLY)
+target = os.open(sys.argv[2], os.O_RDWR)
+print(os.copy_file_range(source, target, 2_100_000, 700_001, 5_000_003), os.copy_file_range(target, target, 90_000, 5, 4_000_000))
+`;
+      assert.equal(python(part, from, to), '2100000 90000\n');
+      const longer = Buffer.concat([bytes, Buffer.alloc(7_100_003 - bytes.length)]);
+      fs.readFileSync(from).copy(longer, 5_000_003, 700_001, 2_800_001);
+      longer.copy(longer, 4_000_000, 5, 90_005);
+      assert.ok(fs.readFileSync(to).equals(longer));
     },
   },
   {
