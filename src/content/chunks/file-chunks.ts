@@ -56,9 +56,11 @@ export function chunkFolders(folder: string): ChunkFolders {
 /** Makes the folders where they are missing and clears away what a crash left half written. */
 export async function prepareChunkFolders(folders: ChunkFolders): Promise<void> {
   rmSync(folders.temporary, { recursive: true, force: true });
-  for (const folder of [folders.temporary, folders.damaged]) mkdirSync(folder, FOLDER);
+  for (const folder of [folders.temporary, folders.damaged, folders.chunks]) mkdirSync(folder, FOLDER);
+  const present = new Set(readdirSync(folders.chunks));
   for (let i = 0; i < 256; i++) {
-    mkdirSync(join(folders.chunks, i.toString(16).padStart(2, '0')), FOLDER);
+    const name = i.toString(16).padStart(2, '0');
+    if (!present.has(name)) mkdirSync(join(folders.chunks, name), FOLDER);
   }
   await syncDirectory(folders.chunks);
   await syncDirectory(dirname(folders.chunks));
