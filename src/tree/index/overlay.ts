@@ -11,9 +11,12 @@ import { LayeredTables, MARKS } from './layered-tables.js';
 import { differences, keyOf, sameDentry, sameShown } from './same-view.js';
 
 const NOTHING: IndexChange = { inodes: [], names: [] };
-/** With more writes waiting, what came from elsewhere is seen below them when they are fewer: to show so many again takes
- *  milliseconds, and a stream of changes comes every few. */
-const shownAgainWritesMax = 128;
+/** Each batch of changes pays for so many waiting writes to be shown again over it: a stream of batches comes every few
+ *  milliseconds, and to show a write again takes some ten microseconds. */
+const PAID_WRITES_PER_BATCH = 128;
+/** With more writes waiting than that, what came from elsewhere is seen below them when they are fewer: to show them again
+ *  would hold up the readers. */
+const PAID_WRITES_MAX = 2_048;
 
 /** An operation that the index does not show yet. */
 interface Pending {
@@ -55,6 +58,8 @@ export class Overlay {
   private remoteBatches = 0;
   /** The index changed below the pending operations since they were resolved. */
   private stale = false;
+  /** So many waiting writes may be shown again, paid for by the batches that came since it is stale. */
+  private paidWrites = 0;
   /** Values of the index that pending operations have overwritten. */
   private readonly overwritten = new Map<InodeId, Set<OpId>>();
   private current: Pending | undefined;
@@ -138,7 +143,7 @@ export class Overlay {
     const dropped = this.drop(settled, seq);
     if (remote) this.remoteBatches++;
     this.stale ||= remote || rebuilt;
-    const moved = this.stale && this.writes <= shownAgainWritesMax ? this.showAgain() : NOTHING;
+    const moved = this.stale && this.isPaid() ? this.showAgain() : NOTHING;
     if (rebuilt) return NOTHING;
     const different = {
       inodes: [...dropped.inodes, ...moved.inodes],
@@ -249,10 +254,16 @@ export class Overlay {
     return { inodes, names };
   }
 
+  private isPaid(): boolean {
+    this.paidWrites = Math.min(this.paidWrites + PAID_WRITES_PER_BATCH, PAID_WRITES_MAX);
+    return this.writes <= this.paidWrites;
+  }
+
   /** What waits was resolved over an older index, which what came since may contradict (folders that lie in each
    *  other, names without an inode): resolves it over this one. @returns what looks different now */
   private showAgain(): IndexChange {
     this.stale = false;
+    this.paidWrites = 0;
     if (this.pending.length === 0) return NOTHING;
     const before = new LayeredTables(this.hot);
     this.tables.moveTo(before);

@@ -189,18 +189,31 @@ test('what was removed here and renamed elsewhere is listed only with its node',
     assert.ok(names.some(({ name }) => name === 'g'));
   }));
 
-test('below very many pending operations a remote change is seen when they are fewer', () =>
+test('below many pending operations a remote change is seen some batches later, below very many when they are fewer', () =>
   withSides((b, side) => {
-    for (let n = 0; n < 600; n++) b.run((view) => create(view, ROOT, `f${n}`, data('file', `c${n}`), {}));
-    echo(
-      b,
-      side.remote((registry) => registry.file('x/00', 10, ROOT, 'f599', 'ctheirs'), ['x/00']),
-    );
+    const make = (from: number, to: number) => {
+      for (let n = from; n < to; n++) b.run((view) => create(view, ROOT, `f${n}`, data('file', `c${n}`), {}));
+    };
+    const others = (name: string, inode: string) =>
+      echo(
+        b,
+        side.remote((registry) => registry.file(inode, 10, ROOT, name, 'ctheirs'), [inode]),
+      );
+    make(0, 600);
+    others('f599', 'x/00');
     assert.equal(b.at('/f599')?.content, 'c599');
-    const { names } = echo(b, side.local(b.operations.slice(0, 500)));
-    assert.ok(names.some(({ name }) => name === 'f599'));
-    assert.equal(b.at('/f599')?.content, 'ctheirs');
-    assert.equal(b.overlay.counts().files, 601);
+    let batches = 1;
+    while (b.at('/f599')?.content === 'c599') others(`other-${++batches}`, `x/${batches + 10}`);
+    assert.equal(batches, 5, 'each of them pays for 128');
+
+    make(600, 3_000);
+    others('f2999', 'x/01');
+    for (let n = 0; n < 100; n++) echo(b, side.local([]));
+    assert.equal(b.at('/f2999')?.content, 'c2999');
+    const { names } = echo(b, side.local(b.operations.slice(0, 2_500)));
+    assert.ok(names.some(({ name }) => name === 'f2999'));
+    assert.equal(b.at('/f2999')?.content, 'ctheirs');
+    assert.equal(b.overlay.counts().files, 3_000 + batches + 1);
   }));
 
 test('an index that is built again is taken over whole, and the old one goes bit by bit', () =>
