@@ -88,6 +88,8 @@ export class TestPod {
   readonly mount: string;
   /** Process id of the daemon that this test last started. */
   pid = 0;
+  /** Of its daemon and of `wh`, beside what they inherit. */
+  readonly env: Record<string, string> = {};
 
   constructor(host: Host | undefined, name: string, folder: string, home = join(folder, name, 'home')) {
     this.host = host;
@@ -98,7 +100,7 @@ export class TestPod {
   }
 
   wh(...args: string[]): Promise<CommandResult> {
-    return run(this.host, [WH, ...args], { env: { WH_HOME: this.home } });
+    return run(this.host, [WH, ...args], { env: { ...this.env, WH_HOME: this.home } });
   }
 
   async ok(...args: string[]): Promise<string> {
@@ -151,16 +153,17 @@ export class TestPod {
     this.started(ready);
   }
 
-  async create(network: string): Promise<void> {
-    this.started(await this.json('new', network, this.mount, '--pod', this.name));
+  async create(network: string, options: { port?: number } = {}): Promise<void> {
+    this.started(await this.json('new', network, this.mount, '--pod', this.name, ...flagsOf(options)));
   }
 
   /** Lets this pod in by a fresh invite of `inviter`. */
-  async join(inviter: TestPod, options: { role?: 'portal'; address?: string } = {}): Promise<void> {
-    const role = options.role === undefined ? [] : ['--role', options.role];
-    const { code } = await inviter.json<{ code: string }>('invite', ...role);
-    const address = options.address === undefined ? [] : ['--address', options.address];
-    this.started(await this.json('join', code, this.mount, '--pod', this.name, ...address));
+  async join(
+    inviter: TestPod,
+    { role, ...options }: { role?: 'portal'; address?: string; port?: number } = {},
+  ): Promise<void> {
+    const { code } = await inviter.json<{ code: string }>('invite', ...flagsOf({ role }));
+    this.started(await this.json('join', code, this.mount, '--pod', this.name, ...flagsOf(options)));
   }
 
   async up(): Promise<void> {
@@ -187,6 +190,12 @@ export class TestPod {
     }
     return '';
   }
+}
+
+function flagsOf(options: Record<string, string | number | undefined>): string[] {
+  return Object.entries(options).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}`, `${value}`],
+  );
 }
 
 function safeList(folder: string): string[] {

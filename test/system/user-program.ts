@@ -1,6 +1,6 @@
-// One user of the soak: works on the mount that it is given until it is told to end, and tells of each file what it may
-// hold from now on and, once close() or rename() returned, what it holds: `{path, may: [hash…]}`, `{path, is: hash}`,
-// where null is no file. What failed it leaves alone from then on.
+// A user: works on the mount that it is given until it is told to end, and tells of each file what it may hold from now
+// on and, once close() or rename() returned, what it holds: `{path, may: [hash…]}`, `{path, is: hash}`, where null is no
+// file. What failed it leaves alone from then on. Files are in folders of its own, and some in one of everybody's.
 import { createHash } from 'node:crypto';
 import {
   appendFileSync,
@@ -19,9 +19,10 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { Numbers } from '../tree/simulation/numbers.js';
 
-const [mount = '', name = '', seed = '1'] = process.argv.slice(2);
+const [mount = '', name = '', seed = '1', pauseMs = ''] = process.argv.slice(2);
 const numbers = new Numbers(Number(seed));
-const PAUSE_MS = 60;
+/** What failed will fail for a while: the daemon is away. */
+const AFTER_FAILURE_MS = 200;
 const FILES_MAX = 150;
 const FOLDERS = ['', 'a', 'b', 'c/d'].map((folder) => join(name, folder));
 const VERBS = {
@@ -133,8 +134,8 @@ while (!ending) {
     const { code, message } = error as { code?: string; message: string };
     // Without its daemon a mount answers ENOTCONN, or is a plain folder: then the folders are not there.
     say(code === undefined ? { wrong: message } : { failed: code });
-    await setTimeout(500);
+    await setTimeout(AFTER_FAILURE_MS);
   }
-  await setTimeout(numbers.below(2 * PAUSE_MS));
+  await setTimeout(numbers.below(2 * Number(pauseMs)));
 }
 process.exit(0);
