@@ -30,7 +30,11 @@ export const versusSyncthing: Scenario = {
   run: ({ full }) =>
     withPair('storage', async ({ folder, a, b }) => {
       const sizes = full ? FULL : USUAL;
-      const settled = () => a.ok('sync', '--wait', '--copies', '2', '--timeout', '300s').then(() => {});
+      // What `wh sync --wait --copies 2` asks; to start a command costs more than most of this.
+      const settled = async () => {
+        const { done, reason } = await a.ask('sync', { copies: 2, timeoutMs: 300_000 });
+        if (!done) throw new Error(`not complete on B: ${reason}`);
+      };
       const own = await measure(sizes, a.mount, b.mount, settled);
       const missing = await syncthingMissing();
       if (missing !== undefined) return figures(sizes, own, undefined, `skipped: ${missing}`);

@@ -1,4 +1,4 @@
-/** What everything may use: clock, randomness, hash, errors, limits, log, single-flight, semaphores. */
+/** What everything may use: clock, randomness, hash, errors, estimates, limits, log, single-flight, semaphores. */
 export * from './answer.js';
 export * from './cbor.js';
 export * from './clock.js';
@@ -6,6 +6,7 @@ export * from './deadline.js';
 export * from './disk-error.js';
 export * from './emitter.js';
 export * from './errors.js';
+export * from './estimate.js';
 export * from './files.js';
 export * from './hash.js';
 export * from './identifiers.js';

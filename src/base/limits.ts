@@ -181,6 +181,8 @@ export const LIMITS = {
   collectFirstMs: 10 * 60 * 1000,
   /** What went out of the tree stays for so long at least, however short the declared history. */
   collectGraceMs: 60_000,
+  /** Contents without a list of chunks that are remembered from one round of collection to the next. */
+  lostListsMax: 100_000,
   /** A member that was not there for so long does not keep others from collecting (of their own time of running). */
   collectAbsentMsMax: 180 * 24 * 60 * 60 * 1000,
   /** Who told another pod that it keeps a chunk does so for this long at least; in all so many. */

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { messageOf, WormholeError } from '../base/index.js';
+import { formatSeconds, messageOf, WormholeError } from '../base/index.js';
 import { formatSize, type NetworkConfig, parseNetworkConfig } from '../config/index.js';
 import type { ConfigPlan, SettingChange } from '../daemon/control.js';
-import { formatSeconds, formatTable } from './output.js';
+import { formatTable } from './output.js';
 
 /** Reads and checks a declaration. @throws WormholeError `usage` when there is none, `config` with pictures */
 export function readDeclaration(file: string): { text: string; config: NetworkConfig } {

@@ -1,12 +1,5 @@
 import type { Transferred } from '../daemon/control.js';
 
-/** Seconds as people say them: `40 s`, `3 min`, `2 h`. */
-export function formatSeconds(seconds: number): string {
-  if (seconds < 90) return `${Math.round(seconds)} s`;
-  if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min`;
-  return `${Math.round(seconds / 3600)} h`;
-}
-
 /** Columns as wide as their widest cell; `right` names the columns that hold numbers. */
 export function formatTable(rows: string[][], right: number[] = []): string {
   const widths: number[] = [];

@@ -49,6 +49,12 @@ export interface OpenContent {
   /** Bytes at an offset, shorter only at the end; answered without a promise where they are in memory.
    *  @throws WormholeError `unreachable` | `corrupt` | `io` */
   read(offset: number, length: number, signal?: AbortSignal): Uint8Array | Promise<Uint8Array>;
+  /** As `read`, in the pieces in which the bytes lie, one after the other. */
+  readParts(
+    offset: number,
+    length: number,
+    signal?: AbortSignal,
+  ): readonly Uint8Array[] | Promise<readonly Uint8Array[]>;
   /** Takes the bytes, which must not be changed until it is answered. @throws WormholeError `full` | `io` */
   write(offset: number, data: Uint8Array): void | Promise<void>;
   truncate(size: number): void | Promise<void>;
@@ -116,6 +122,8 @@ export interface CollectOptions {
   /** What went out of the tree and is remembered, a page at a time; `over`: its own history has passed, be it
    *  shorter than `historyMs`. A chunk of such contents alone need not wait for that. */
   remembered?: () => Iterable<readonly { content: ContentId; over: boolean }[]>;
+  /** Whether every other member says just now that it does not have a chunk; without it, nobody knows. */
+  nobodyHas?: (id: ChunkId) => Promise<boolean>;
   /** Only what was unnamed before this time (of the store's uptime) is removed: all others know that it is. */
   seenByAllMs: number;
   /** Is given the named chunks that are not evictable, a thousand at a time. */

@@ -1,5 +1,6 @@
 import { LIMITS, WormholeError } from '../base/index.js';
 import type { ChunkId, ChunkRef } from './content.js';
+import { MalformedList } from './malformed-list.js';
 
 /**
  * A manifest lists a content's chunks in order: the CBOR array [version, level, entries], where entries is one
@@ -106,5 +107,5 @@ function writeByteStringHeader(target: Buffer, at: number, length: number): numb
 }
 
 function corrupt(): WormholeError {
-  return new WormholeError('corrupt', 'the list of chunks of this file is damaged; restore an older version');
+  return new MalformedList('the list of chunks of this file is damaged; restore an older version');
 }

@@ -11,6 +11,7 @@ import { chunkFolders, FileChunks, prepareChunkFolders } from './chunks/file-chu
 import { SmallChunks } from './chunks/small-chunks.js';
 import { VerifiedChunks } from './chunks/verified-chunks.js';
 import { Claims } from './collection/claims.js';
+import { Lists } from './collection/lists.js';
 import { Unnamed } from './collection/unnamed.js';
 import { Uptime } from './collection/uptime.js';
 import type { ChunkSource, ContentId, ContentStore, Recovered } from './content.js';
@@ -149,7 +150,9 @@ function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; gro
     slab: new Slab(),
     claims,
   };
-  const collection = { unnamed: new Unnamed(database), uptime: new Uptime(database, clock) };
+  const uptime = new Uptime(database, clock);
+  const lists = new Lists({ layouts, uptime, has: (id) => chunks.has(id) });
+  const collection = { unnamed: new Unnamed(database), uptime, lists };
   const parts = {
     ...workshop,
     ...collection,

@@ -3,6 +3,7 @@ import { type Clock, LIMITS, type Log, WormholeError } from '../base/index.js';
 import type { LogPosition } from '../store/index.js';
 import type { SmallChunks } from './chunks/small-chunks.js';
 import { refused } from './chunks/verified-chunks.js';
+import type { Lists } from './collection/lists.js';
 import { Round } from './collection/round.js';
 import type { Unnamed } from './collection/unnamed.js';
 import type { Uptime } from './collection/uptime.js';
@@ -36,6 +37,7 @@ export interface Parts extends Workshop {
   storing: Storing;
   totals: Totals;
   unnamed: Unnamed;
+  lists: Lists;
   uptime: Uptime;
   clock: Clock;
   log: Log;

@@ -1,4 +1,4 @@
-import { systemClock, WormholeError } from '../base/index.js';
+import { Estimate, formatSeconds, systemClock, WormholeError } from '../base/index.js';
 import { describeLabels } from '../config/index.js';
 import { formatPodId } from '../net/index.js';
 import type { Inspection as Holding } from '../placement/index.js';
@@ -99,9 +99,13 @@ export function controlHandlers(pod: Pod): ControlHandlers {
 /** One round at full speed, over everything that is here. */
 function scrub(pod: Pod, progress: (line: string) => void, signal: AbortSignal): Promise<ScrubResult> {
   const { files } = pod.tree.counts();
+  const estimate = new Estimate(systemClock);
   return pod.placement.scrub({
     bytesPerSecond: () => Number.POSITIVE_INFINITY,
-    reached: (_, so) => progress(`${so.files} of ${files} files read, ${so.damaged} damaged chunks`),
+    reached: (_, so) => {
+      const left = estimate.left(so.files, files);
+      progress(`${so.files} of ${files} files read, ${so.damaged} damaged chunks${left}`);
+    },
     signal,
   });
 }
@@ -257,7 +261,8 @@ async function pin(pod: Pod, path: string, { progress, signal }: Context): Promi
     const [work] = pod.placement.work();
     if (work === undefined) return;
     const why = work.problem === undefined ? '' : ` (${work.problem})`;
-    progress(`${work.done} of ${work.total} files are here${why}`);
+    const left = work.eta === undefined ? '' : `, about ${formatSeconds(work.eta)} left`;
+    progress(`${work.done} of ${work.total} files are here${left}${why}`);
   };
   const timer = setInterval(tell, PROGRESS_MS);
   try {

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { LIMITS, WormholeError } from '../base/index.js';
+import { Estimate, LIMITS, systemClock, WormholeError } from '../base/index.js';
 import type { DeletedEntry, InodeId } from '../tree/index.js';
 import type { MassDeletionStatus, Restored } from './control.js';
 import {
@@ -146,9 +146,11 @@ async function fetch(
   await checkHeld(pod, path, content);
   const chunks = await pod.content.chunksOf(content);
   const ids = [...new Set(chunks.map(({ id }) => id))].filter((id) => id !== '');
+  const estimate = new Estimate(systemClock);
   for (const [at, id] of ids.entries()) {
     signal.throwIfAborted();
-    if (at > 0 && at % 16 === 0) progress(`${at} of ${ids.length} chunks are here`);
+    if (at > 0 && at % 16 === 0)
+      progress(`${at} of ${ids.length} chunks are here${estimate.left(at, ids.length)}`);
     await pod.content.keep(id);
   }
   await pod.content.flush();

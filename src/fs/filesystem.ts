@@ -152,6 +152,13 @@ export interface FileSystem {
 
   open(inode: InodeId, flags: OpenFlags): Answer<FileHandle>;
   read(handle: FileHandle, offset: number, length: number, signal?: AbortSignal): Answer<Uint8Array>;
+  /** As `read`, in the pieces in which the bytes lie, one after the other. */
+  readParts(
+    handle: FileHandle,
+    offset: number,
+    length: number,
+    signal?: AbortSignal,
+  ): Answer<readonly Uint8Array[]>;
   /** @returns bytes written. With O_APPEND the offset is ignored. `killSuidgid` as in StatChange. */
   write(
     handle: FileHandle,

@@ -408,6 +408,18 @@ class TreeFileSystem implements WormholeFileSystem {
     return answer.catch((error) => this.missingFiles.failed(file.inode, error));
   }
 
+  readParts(
+    handle: FileHandle,
+    offset: number,
+    length: number,
+    signal?: AbortSignal,
+  ): Answer<readonly Uint8Array[]> {
+    const { file } = this.handle(handle);
+    const answer = file.content.readParts(offset, length, signal);
+    if (!(answer instanceof Promise)) return answer;
+    return answer.catch((error) => this.missingFiles.failed(file.inode, error));
+  }
+
   write(
     handle: FileHandle,
     offset: number,

@@ -68,11 +68,11 @@ export class Device {
     }
   }
 
-  /** Writes one answer whose header and data lie apart. */
-  replyInTwo(header: Uint8Array, data: Uint8Array): boolean {
+  /** Writes one answer whose parts, no more than a few, lie apart. */
+  replyInParts(parts: Uint8Array[]): boolean {
     if (this.ended) return false;
     try {
-      writevSync(this.options.descriptor, [header, data]);
+      writevSync(this.options.descriptor, parts);
       return true;
     } catch (error) {
       return this.replyFailed(error);

@@ -50,6 +50,8 @@ export interface Request extends RequestHeader {
 
 /** Answers up to this many bytes are put behind their header, larger ones are sent from where they lie. */
 const COPY_BYTES_MAX = 16 * 1024;
+/** Data in more places than a few chunks are (a list of chunks may say anything) is put together first. */
+const ANSWER_PARTS_MAX = 8;
 /** Room for any answer but larger data. */
 const ANSWER_BYTES = COPY_BYTES_MAX + SIZE.outHeader;
 
@@ -165,14 +167,25 @@ export class Session {
   }
 
   data(request: Request, data: Uint8Array): boolean {
+    return this.dataInParts(request, [data]);
+  }
+
+  /** Sends data that lies in several places, one after the other. */
+  dataInParts(request: Request, parts: readonly Uint8Array[]): boolean {
     if (request.answered) return false;
-    if (data.length <= COPY_BYTES_MAX) {
-      this.out.set(data, SIZE.outHeader);
-      return this.send(request, data.length);
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    if (length <= COPY_BYTES_MAX) {
+      let at: number = SIZE.outHeader;
+      for (const part of parts) {
+        this.out.set(part, at);
+        at += part.length;
+      }
+      return this.send(request, length);
     }
     request.answered = true;
-    encodeHeader(this.view, SIZE.outHeader + data.length, 0, request.unique);
-    return this.device?.replyInTwo(this.out.subarray(0, SIZE.outHeader), data) ?? false;
+    encodeHeader(this.view, SIZE.outHeader + length, 0, request.unique);
+    const pieces = parts.length > ANSWER_PARTS_MAX ? [Buffer.concat(parts)] : parts;
+    return this.device?.replyInParts([this.out.subarray(0, SIZE.outHeader), ...pieces]) ?? false;
   }
 
   /** An inode found or made under `parent`: the kernel gets a reference to it. */

@@ -3,14 +3,28 @@ import { encodeCbor } from '../base/index.js';
 /** Byte strings from this size on are copied once, straight into the frame. */
 const LARGE_BYTES = 4096;
 
+/** Bytes before a long value that are nobody's: for whoever has to put a header before it. */
+export const ROOM_BYTES = 14;
+/** Such values are so long at least. */
+const LONG_BYTES = 64 * 1024;
+
 /**
- * Encodes a plain value as CBOR into one buffer of exactly its size. A general encoder grows its buffer and
- * copies a chunk of file data several times; here only what surrounds large byte strings goes through it.
+ * Encodes a plain value as CBOR into one buffer. A general encoder grows its buffer and copies a chunk of file data
+ * several times; here only what surrounds large byte strings goes through it. A long value has a buffer of its own,
+ * with {@link ROOM_BYTES} before it and nothing behind it.
  */
 export function encodeOnce(value: unknown): Buffer {
   const parts: Uint8Array[] = [];
   collect(value, parts);
-  return Buffer.concat(parts);
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  if (length < LONG_BYTES) return Buffer.concat(parts, length);
+  const bytes = Buffer.allocUnsafeSlow(ROOM_BYTES + length).subarray(ROOM_BYTES);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
 }
 
 function collect(value: unknown, parts: Uint8Array[]): void {

@@ -12,6 +12,7 @@ import {
 } from '../base/index.js';
 import { Asked, type AskOptions } from './asked.js';
 import { FrameParts } from './frame-parts.js';
+import { frameSink } from './frame-sink.js';
 import { decodeFrame, encodeFrame, type Frame } from './frames.js';
 import { Line } from './line.js';
 import type { Handler, Link, Priority } from './link.js';
@@ -60,14 +61,8 @@ export class PeerLink implements Link {
     this.openedAtMs = clock.monotonicMs();
     this.heardAtMs = this.openedAtMs;
     this.wholeFrameAtMs = this.openedAtMs;
-    const sink = {
-      send: (frame: Uint8Array, written: () => void) => socket.send(frame, { binary: true }, () => written()),
-      get bufferedBytes() {
-        return socket.bufferedAmount;
-      },
-    };
     this.outbox = new Outbox({
-      sink,
+      sink: frameSink(socket, options.transport),
       pace: options.pace ?? new Pace(clock),
       line: this.line,
       clock,

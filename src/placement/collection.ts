@@ -12,7 +12,7 @@ import { holders } from './rendezvous.js';
 export interface CollectionOptions {
   tree: Pick<Tree, 'commit' | 'contents' | 'contentsAt' | 'events' | 'history'>;
   content: Pick<ContentStore, 'collect' | 'release' | 'isKept' | 'chunksOf' | 'presence'>;
-  peers: Pick<Peers, 'linked' | 'whoKeeps' | 'whenHas' | 'serveKept'>;
+  peers: Pick<Peers, 'linked' | 'whoHas' | 'whoKeeps' | 'whenHas' | 'serveKept'>;
   layouts: () => Layouts;
   /** Other members. */
   others: () => readonly PodId[];
@@ -79,6 +79,7 @@ export class Collection {
       naming: this.naming(),
       historyMs: Math.max(historyMs(), LIMITS.collectGraceMs),
       ...this.remembered(),
+      nobodyHas: (id) => this.nobodyHas(id),
       seenByAllMs: this.seenByAll(),
       kept: (ids) => this.letGo(ids, pinned),
       signal: this.stopping.signal,
@@ -131,6 +132,16 @@ export class Collection {
       }
       pauseMs = Math.max(this.intervalMs(), (clock.monotonicMs() - startedMs) / TIME_SHARE);
     }
+  }
+
+  /** True when all other members are linked and say that they do not have a chunk. */
+  private async nobodyHas(id: ChunkId): Promise<boolean> {
+    const { peers, others } = this.options;
+    const members = others();
+    const linked = new Set(peers.linked());
+    if (!members.every((pod) => linked.has(pod))) return false;
+    const answers = await peers.whoHas([id], members, this.stopping.signal);
+    return members.every((pod) => answers.get(pod)?.[0] === false);
   }
 
   private intervalMs(): number {

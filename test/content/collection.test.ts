@@ -4,7 +4,9 @@ import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { LIMITS } from '../../src/base/index.js';
 import type { Collected, ContentId } from '../../src/content/content.js';
+import { encodeManifest, packEntries } from '../../src/content/manifest.js';
 import type { LocalContentStore } from '../../src/content/store.js';
 import { bytesOf, type Named } from './collector-process.js';
 import {
@@ -215,6 +217,50 @@ test('a content whose list of chunks cannot be had stops the round, and nothing 
   clock.pass(HISTORY_MS);
   await assert.rejects(round(), { code: 'unreachable' });
   assert.equal(store.usage().chunks, 1);
+});
+
+test('a content whose list no member has, or whose list is none, does not stop collecting', async (t) => {
+  const { store, names, clock } = await world(t);
+  const source = new MapSource();
+  store.useSource(source);
+  const asked: string[] = [];
+  const round = () =>
+    store.collect({
+      naming: names,
+      historyMs: HISTORY_MS,
+      seenByAllMs: Number.POSITIVE_INFINITY,
+      nobodyHas: async (id) => {
+        asked.push(id);
+        return !source.chunks.has(id);
+      },
+      signal: new AbortController().signal,
+    });
+  await write(store, small(1));
+  const kept = await write(store, large(2));
+  names.set('kept', kept);
+  const ghost = `m${'ab'.repeat(32)}`;
+  names.set('ghost', ghost);
+  names.set('no list', `m${(await write(store, large(3))).slice(1)}`);
+  names.set('garbage', `m${source.add(Buffer.from('no list at all'))}`);
+  // A list of lists of which one is nowhere.
+  const entries = packEntries([{ id: 'cd'.repeat(32), length: 5 }]);
+  names.set('half', `m${source.add(encodeManifest({ level: 1, entries }))}`);
+  await assert.rejects(round(), { code: 'unreachable' });
+  clock.pass(LIMITS.collectGraceMs);
+  await assert.rejects(round(), { code: 'unreachable' }, 'the other one was not looked at before');
+  clock.pass(LIMITS.collectGraceMs);
+  assert.ok(asked.includes(ghost.slice(1)) && asked.includes('cd'.repeat(32)));
+  assert.equal((await round())?.removed, 0, 'what is unnamed has its history before it');
+  clock.pass(HISTORY_MS);
+  assert.ok(((await round())?.removed ?? 0) > 0, 'it goes on');
+  assert.ok(await isWhole(store, kept));
+  // It was somewhere after all: what it names is kept from the next round on.
+  const found = await write(store, large(4));
+  names.set('half', found);
+  source.add(Buffer.from('x'));
+  clock.pass(HISTORY_MS);
+  await round();
+  assert.ok(await isWhole(store, found));
 });
 
 test('a tree that is built anew meanwhile makes the round void', async (t) => {

@@ -1,5 +1,5 @@
 /** A whole file system in memory, to show the kernel something while the real one is not concerned. */
-import { WormholeError } from '../../src/base/index.js';
+import { type Answer, then, WormholeError } from '../../src/base/index.js';
 import {
   type AllocateFlags,
   type Caller,
@@ -219,6 +219,10 @@ export class MemoryFileSystem implements FileSystem {
   read(handle: FileHandle, offset: number, length: number): Uint8Array {
     const { inode } = this.handle(handle);
     return inode.content.read(offset, Math.max(0, Math.min(length, inode.size - offset)));
+  }
+
+  readParts(handle: FileHandle, offset: number, length: number): Answer<readonly Uint8Array[]> {
+    return then<Uint8Array, readonly Uint8Array[]>(this.read(handle, offset, length), (bytes) => [bytes]);
   }
 
   write(handle: FileHandle, offset: number, data: Uint8Array, options?: { killSuidgid?: boolean }): number {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LIMITS, WormholeError } from '../../src/base/index.js';
+import type { Link } from '../../src/net/index.js';
 import { linkedPair, until } from './support.js';
 
 test('answers, errors with their code, and unknown types', async () => {
@@ -30,6 +31,24 @@ test('answers, errors with their code, and unknown types', async () => {
   await assert.rejects(toB.request('double', new Map()), { code: 'invalid' });
   assert.throws(() => toB.send('double', Buffer.alloc(LIMITS.frameBytesMax)), { code: 'too-large' });
   assert.ok(toB.open, 'a failed request costs no link');
+  await stop();
+});
+
+test('frames of any length arrive whole and in order, whoever dialled', async () => {
+  const echo = (_link: Link, body: unknown) => body;
+  const { toA, toB, stop } = await linkedPair((a, b) => {
+    a.handle('echo', echo);
+    b.handle('echo', echo);
+  });
+  const lengths = [1, 4_000, 65_400, 65_490, 65_510, 65_530, 65_536, 70_000, 1_000_000, 4_000_000, 5];
+  for (const link of [toA, toB]) {
+    for (const priority of ['control', 'bulk'] as const) {
+      const bodies = lengths.map((length, i) => Buffer.alloc(length, i + 1));
+      const answers = await Promise.all(bodies.map((body) => link.request('echo', body, { priority })));
+      for (const [i, body] of bodies.entries())
+        assert.ok(body.equals(answers[i] as Uint8Array), `${body.length} bytes`);
+    }
+  }
   await stop();
 });
 

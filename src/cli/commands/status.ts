@@ -1,10 +1,10 @@
-import { WormholeError } from '../../base/index.js';
+import { formatSeconds, WormholeError } from '../../base/index.js';
 import { formatSize } from '../../config/index.js';
 import { NOT_RUNNING } from '../../daemon/client.js';
 import type { Status } from '../../daemon/control.js';
 import { listPods, wormholeHome } from '../../daemon/home.js';
 import { WormholeCommand } from '../command.js';
-import { colour, formatSeconds, formatTable } from '../output.js';
+import { colour, formatTable } from '../output.js';
 import type { Pod } from '../pods.js';
 
 export default class StatusCommand extends WormholeCommand {

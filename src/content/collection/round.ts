@@ -6,6 +6,7 @@ import type { ChunkId, Collected, CollectOptions, ContentId, Naming } from '../c
 import type { Layouts } from '../reading/layouts.js';
 import type { Claims } from './claims.js';
 import { Fingerprints } from './fingerprints.js';
+import type { Lists } from './lists.js';
 import { findPassed, type Passed } from './passed.js';
 import type { Unnamed } from './unnamed.js';
 import type { Uptime } from './uptime.js';
@@ -20,6 +21,7 @@ export interface RoundParts {
   chunks: VerifiedChunks;
   evictable: Evictable;
   layouts: Layouts;
+  lists: Lists;
   claims: Claims;
   unnamed: Unnamed;
   uptime: Uptime;
@@ -109,7 +111,9 @@ export class Round {
     if (!isSha256(content.slice(1))) return;
     this.named.add(content.slice(1));
     if (!content.startsWith('m')) return;
-    const layout = await this.parts.layouts.load(content, 0, this.options.signal);
+    const { nobodyHas = async () => false, signal } = this.options;
+    const layout = await this.parts.lists.of(content, nobodyHas, signal);
+    if (layout === undefined) return;
     for (const { id } of layout.manifests) this.named.add(id);
     this.named.addEntries(layout.packed);
   }

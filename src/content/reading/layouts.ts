@@ -3,6 +3,7 @@ import { type Answer, isSha256, LIMITS, SingleFlight, then, WormholeError } from
 import type { Chunks } from '../chunks/chunks.js';
 import type { ChunkRef, ContentId } from '../content.js';
 import { Layout } from '../layout.js';
+import { MalformedList } from '../malformed-list.js';
 import { countEntries, decodeManifest, entryAt, MANIFEST, type Manifest } from '../manifest.js';
 import type { ChunkReader } from './chunk-reader.js';
 import { orAborted } from './interrupted.js';
@@ -103,5 +104,5 @@ function layoutOf(content: ContentId, bytes: number, entries: Uint8Array, below:
 }
 
 function corrupt(content: ContentId): WormholeError {
-  return new WormholeError('corrupt', `the lists of chunks of content ${content} contradict each other`);
+  return new MalformedList(`the lists of chunks of content ${content} contradict each other`);
 }

@@ -32,8 +32,15 @@ export class PublishedContent {
   /** Bytes at an offset, shorter only at the end; a view into a chunk where one chunk has them all.
    *  @throws WormholeError `unreachable` | `corrupt` | `io` | `interrupted` */
   read(offset: number, length: number, signal?: AbortSignal): Answer<Uint8Array> {
+    return then(this.readParts(offset, length, signal), ([first = NOTHING, ...rest]) =>
+      rest.length === 0 ? first : Buffer.concat([first, ...rest]),
+    );
+  }
+
+  /** As {@link PublishedContent.read}, in views into the chunks that have them, one after the other. */
+  readParts(offset: number, length: number, signal?: AbortSignal): Answer<readonly Uint8Array[]> {
     const end = Math.min(offset + length, this.size);
-    if (offset >= end) return NOTHING;
+    if (offset >= end) return [];
     return then(this.loadLayout(signal), (layout) => this.readFrom(layout, offset, end, signal));
   }
 
@@ -56,13 +63,18 @@ export class PublishedContent {
     this.ahead?.close();
   }
 
-  private readFrom(layout: Layout, offset: number, end: number, signal?: AbortSignal): Answer<Uint8Array> {
+  private readFrom(
+    layout: Layout,
+    offset: number,
+    end: number,
+    signal?: AbortSignal,
+  ): Answer<readonly Uint8Array[]> {
     const first = layout.find(offset);
     const last = end <= layout.end(first) ? first : layout.find(end - 1);
     if (first === last) {
       const slice = this.slice(layout, first, offset, end, signal);
       if (layout.count > 1) this.noteRead(layout, offset, end, last);
-      return slice;
+      return then(slice, (bytes) => [bytes]);
     }
     const slices: Answer<Uint8Array>[] = [];
     for (let i = first; i <= last; i++) {
@@ -75,8 +87,7 @@ export class PublishedContent {
       }
     }
     this.noteRead(layout, offset, end, last);
-    if (slices.every((slice) => slice instanceof Uint8Array)) return Buffer.concat(slices);
-    return Promise.all(slices).then((parts) => Buffer.concat(parts));
+    return slices.every((slice) => slice instanceof Uint8Array) ? slices : Promise.all(slices);
   }
 
   private noteRead(layout: Layout, offset: number, end: number, last: number): void {

@@ -116,6 +116,14 @@ export class LargeStaging {
     return Math.min(size, ranges.bytes + ranges.count * CUTTING.normalBytes);
   }
 
+  readParts(offset: number, length: number, signal?: AbortSignal): Answer<readonly Uint8Array[]> {
+    const end = Math.min(offset + length, this.size);
+    const { end: stop, from, shift } = this.partAt(offset, end);
+    if (offset < end && stop === end && from instanceof PublishedContent)
+      return from.readParts(offset + shift, end - offset, signal);
+    return then(this.read(offset, length, signal), (bytes) => [bytes]);
+  }
+
   read(offset: number, length: number, signal?: AbortSignal): Answer<Uint8Array> {
     const end = Math.min(offset + length, this.size);
     if (offset >= end) return new Uint8Array(0);

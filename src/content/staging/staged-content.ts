@@ -93,6 +93,11 @@ export class StagedContent implements OpenContent {
     return (this.small ?? this.large ?? this.base).read(offset, length, signal);
   }
 
+  readParts(offset: number, length: number, signal?: AbortSignal): Answer<readonly Uint8Array[]> {
+    if (this.small === undefined) return (this.large ?? this.base).readParts(offset, length, signal);
+    return [this.small.read(offset, length)];
+  }
+
   write(offset: number, data: Uint8Array): Answer<void> {
     if (data.length === 0) return;
     try {

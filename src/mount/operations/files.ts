@@ -123,10 +123,10 @@ export function read(session: Session, request: Request): void {
   const { handle, offset, size } = decodeRead(request.buffer.view, request.length);
   const controller = session.spareController ?? new AbortController();
   session.spareController = undefined;
-  const answer = session.fileSystem.read(handle, offset, size, controller.signal);
+  const answer = session.fileSystem.readParts(handle, offset, size, controller.signal);
   if (!(answer instanceof Promise)) {
     session.spareController = controller;
-    session.data(request, answer);
+    session.dataInParts(request, answer);
     return;
   }
   request.abort = () => controller.abort(new WormholeError('interrupted', 'the reader no longer waits'));
@@ -135,7 +135,7 @@ export function read(session: Session, request: Request): void {
   const counted = answer.finally(() => {
     if (node !== undefined) node.pendingReads--;
   });
-  session.answer(request, counted, (data) => void session.data(request, data));
+  session.answer(request, counted, (parts) => void session.dataInParts(request, parts));
 }
 
 export function write(session: Session, request: Request): void {
