@@ -81,6 +81,12 @@ export interface DiskSpace {
   nameMax: number;
 }
 
+/** A folder that went, as it was then: whoever works in it still asks about it. */
+export interface GoneFolder {
+  stat: Stat;
+  xattrs: { readonly [name: string]: Uint8Array };
+}
+
 /** What the kernel cached and must forget; `mount/` is one, the daemon hands it in. */
 export interface Invalidator {
   /** Attributes and pages of an inode. */
@@ -139,7 +145,8 @@ export interface FileSystem {
   symlink(parent: InodeId, name: string, target: string, caller: Caller): Answer<Stat>;
   link(inode: InodeId, parent: InodeId, name: string): Answer<Stat>;
   unlink(parent: InodeId, name: string): Answer<void>;
-  rmdir(parent: InodeId, name: string): Answer<void>;
+  rmdir(parent: InodeId, name: string): Answer<GoneFolder>;
+  /** @returns the folder that it replaced, if it was one */
   rename(
     parent: InodeId,
     name: string,
@@ -148,7 +155,7 @@ export interface FileSystem {
     flags: { noreplace: boolean; exchange: boolean },
     /** Ends its waiting, as long as nothing has been renamed. */
     signal?: AbortSignal,
-  ): Answer<void>;
+  ): Answer<GoneFolder | undefined>;
 
   open(inode: InodeId, flags: OpenFlags): Answer<FileHandle>;
   read(handle: FileHandle, offset: number, length: number, signal?: AbortSignal): Answer<Uint8Array>;

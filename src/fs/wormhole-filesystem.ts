@@ -29,6 +29,7 @@ import type {
   DiskSpace,
   FileHandle,
   FileSystem,
+  GoneFolder,
   Invalidator,
   OpenFlags,
   RemoteChangeListener,
@@ -232,9 +233,13 @@ class TreeFileSystem implements WormholeFileSystem {
     if (gone) this.orphan(node);
   }
 
-  rmdir(parent: InodeId, name: string): void {
+  rmdir(parent: InodeId, name: string): GoneFolder {
     this.check(this.treeId(parent), name);
-    this.tree.rmdir(this.treeId(parent), name);
+    return this.gone(this.tree.rmdir(this.treeId(parent), name));
+  }
+
+  private gone(folder: Node): GoneFolder {
+    return { stat: this.statNode(folder), xattrs: folder.xattrs };
   }
 
   rename(
@@ -244,7 +249,7 @@ class TreeFileSystem implements WormholeFileSystem {
     newName: string,
     flags: { noreplace: boolean; exchange: boolean },
     signal?: AbortSignal,
-  ): Answer<void> {
+  ): Answer<GoneFolder | undefined> {
     const [from, to] = [this.treeId(parent), this.treeId(newParent)];
     this.check(from, name);
     this.check(to, newName);
@@ -265,17 +270,19 @@ class TreeFileSystem implements WormholeFileSystem {
     to: InodeId,
     newName: string,
     flags: { noreplace: boolean; exchange: boolean },
-  ): void {
+  ): GoneFolder | undefined {
     const source = this.tree.lookup(from, name);
     const file = source === undefined ? undefined : this.files.get(source.id);
     const { moved, replaced } = this.tree.rename(from, name, to, newName, flags);
     const local = source === undefined ? moved.id : this.ids.local(source.id);
+    if (replaced?.kind === 'directory') return this.gone(replaced);
     if (replaced !== undefined) this.orphan(replaced);
-    if (source === undefined || moved.id === source.id) return;
+    if (source === undefined || moved.id === source.id) return undefined;
     // In the tree the entry of a replaced file stays as it is; for POSIX its folder has changed.
     if (to !== from) this.changeAttributes(to, { mtime: this.clock.wallNs() });
     if (file !== undefined) this.files.becameTarget(file, moved);
     this.ids.replaced(local, moved.id);
+    return undefined;
   }
 
   // ---- attributes

@@ -1,6 +1,5 @@
-import type { Answer } from '../base/index.js';
-import { then, WormholeError } from '../base/index.js';
-import type { FileSystem, Stat, StatChange } from '../fs/index.js';
+import { WormholeError } from '../base/index.js';
+import type { FileSystem, GoneFolder, Stat, StatChange } from '../fs/index.js';
 
 type Inode = Stat['inode'];
 
@@ -18,9 +17,9 @@ export class RemovedFolder implements Attributes {
   private shown: Stat;
   private readonly xattrs: Map<string, Uint8Array>;
 
-  constructor(stat: Stat, xattrs: Map<string, Uint8Array>) {
+  constructor({ stat, xattrs }: GoneFolder) {
     this.shown = { ...stat, nlink: 0 };
-    this.xattrs = xattrs;
+    this.xattrs = new Map(Object.entries(xattrs));
   }
 
   stat(): Stat {
@@ -59,18 +58,4 @@ export class RemovedFolder implements Attributes {
   removexattr(_: Inode, name: string): void {
     if (!this.xattrs.delete(name)) throw new WormholeError('no-attribute', `${name} is not set`);
   }
-}
-
-/** What has to be known of a folder before it is removed. */
-export function xattrsOf(fileSystem: FileSystem, inode: Inode): Answer<Map<string, Uint8Array>> {
-  const xattrs = new Map<string, Uint8Array>();
-  const add = (names: readonly string[], at: number): Answer<Map<string, Uint8Array>> => {
-    const name = names[at];
-    if (name === undefined) return xattrs;
-    return then(fileSystem.getxattr(inode, name), (value) => {
-      if (value !== undefined) xattrs.set(name, value);
-      return add(names, at + 1);
-    });
-  };
-  return then(fileSystem.listxattr(inode), (names) => add(names, 0));
 }

@@ -5,6 +5,7 @@ import {
   type Caller,
   type FileHandle,
   type FileSystem,
+  type GoneFolder,
   inodeNumber,
   type OpenFlags,
   type Stat,
@@ -161,7 +162,7 @@ export class MemoryFileSystem implements FileSystem {
     this.drop(inode);
   }
 
-  rmdir(parent: InodeId, name: string): void {
+  rmdir(parent: InodeId, name: string): GoneFolder {
     const folder = this.directory(parent);
     const inode = this.child(folder, name);
     if (!isDirectory(inode)) throw new WormholeError('not-a-directory', name);
@@ -170,6 +171,7 @@ export class MemoryFileSystem implements FileSystem {
     folder.nlink--;
     inode.nlink = 0;
     this.forgetIfGone(inode);
+    return goneFolder(inode);
   }
 
   rename(
@@ -178,7 +180,7 @@ export class MemoryFileSystem implements FileSystem {
     newParent: InodeId,
     newName: string,
     flags: { noreplace: boolean; exchange: boolean },
-  ): void {
+  ): GoneFolder | undefined {
     const [from, to] = [this.directory(parent), this.directory(newParent)];
     const source = this.child(from, name);
     const target = to.children.get(newName);
@@ -186,7 +188,7 @@ export class MemoryFileSystem implements FileSystem {
     if (flags.exchange && target === undefined) throw new WormholeError('not-found', newName);
     if (isWithin(to, source)) throw new WormholeError('invalid', 'into its own subtree');
     if (flags.exchange && isWithin(from, target!)) throw new WormholeError('invalid', 'into its own subtree');
-    if (source === target) return;
+    if (source === target) return undefined;
     if (target !== undefined && !flags.exchange) this.replaceable(source, target);
     this.take(from, name);
     if (target !== undefined) {
@@ -207,6 +209,7 @@ export class MemoryFileSystem implements FileSystem {
       from.nlink--;
       to.nlink++;
     }
+    return target !== undefined && isDirectory(target) && !flags.exchange ? goneFolder(target) : undefined;
   }
 
   open(id: InodeId, flags: OpenFlags): FileHandle {
@@ -472,6 +475,10 @@ function firstAfter(names: string[], after: string): number {
     else high = middle;
   }
   return low;
+}
+
+function goneFolder(inode: MemoryInode): GoneFolder {
+  return { stat: statOf(inode), xattrs: Object.fromEntries(inode.xattrs) };
 }
 
 function statOf(inode: MemoryInode): Stat {

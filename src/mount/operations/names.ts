@@ -1,9 +1,7 @@
 /** Operations on the entries of a folder. */
-import { type Answer, then, WormholeError } from '../../base/index.js';
-import type { Caller, Stat } from '../../fs/index.js';
-import type { InodeId } from '../nodes.js';
+import { WormholeError } from '../../base/index.js';
+import type { Caller, GoneFolder } from '../../fs/index.js';
 import { RENAME_FLAG } from '../protocol/constants.js';
-import { FILE_TYPE } from '../protocol/directory.js';
 import {
   decodeLink,
   decodeMkdir,
@@ -12,7 +10,7 @@ import {
   decodeRename,
   decodeSymlink,
 } from '../protocol/requests.js';
-import { RemovedFolder, xattrsOf } from '../removed-folder.js';
+import { RemovedFolder } from '../removed-folder.js';
 import type { Request, Session } from '../session.js';
 
 export function callerOf(request: Request, umask: number): Caller {
@@ -78,30 +76,18 @@ export function unlink(session: Session, request: Request): void {
 
 export function rmdir(session: Session, request: Request): void {
   const name = decodeName(request.buffer.bytes, request.length, 0);
-  const { inode } = session.node(request.node);
-  const { fileSystem } = session;
-  const answer = removing(session, inode, name, () => fileSystem.rmdir(inode, name));
-  session.answer(request, answer, () => void session.ok(request));
-}
-
-/** Whoever works in a folder that goes still gets an answer about it, although the file system has it no more. */
-function removing(session: Session, parent: InodeId, name: string, act: () => Answer<void>): Answer<void> {
-  const { fileSystem, nodes } = session;
-  return then(fileSystem.lookup(parent, name), (stat) => {
-    const node = stat === undefined || !isFolder(stat) ? undefined : nodes.find(stat.inode);
-    if (stat === undefined || node === undefined) return act();
-    return then(xattrsOf(fileSystem, stat.inode), (xattrs) =>
-      then(act(), () => {
-        node.removed = new RemovedFolder(stat, xattrs);
-      }),
-    );
+  const answer = session.fileSystem.rmdir(session.node(request.node).inode, name);
+  session.answer(request, answer, (gone) => {
+    stillAnswer(session, gone);
+    session.ok(request);
   });
 }
 
-function isFolder({ mode }: Stat): boolean {
-  return ((mode >> 12) & 15) === FILE_TYPE.directory;
+/** Whoever works in a folder that went still gets an answer about it, although the file system has it no more. */
+function stillAnswer({ nodes }: Session, gone: GoneFolder): void {
+  const node = nodes.find(gone.stat.inode);
+  if (node !== undefined) node.removed = new RemovedFolder(gone);
 }
-
 export function rename(session: Session, request: Request): void {
   move(session, request, false);
 }
@@ -124,10 +110,12 @@ function move(session: Session, request: Request, second: boolean): void {
     noreplace: (flags & RENAME_FLAG.noreplace) !== 0,
     exchange: (flags & RENAME_FLAG.exchange) !== 0,
   };
-  const act = () => session.fileSystem.rename(from, name, to, newName, how, controller.signal);
-  const answer = how.exchange ? act() : removing(session, to, newName, act);
+  const answer = session.fileSystem.rename(from, name, to, newName, how, controller.signal);
   if (answer instanceof Promise)
     request.abort = () => controller.abort(new WormholeError('interrupted', 'the rename was given up'));
   else session.spareController = controller;
-  session.answer(request, answer, () => void session.ok(request));
+  session.answer(request, answer, (replaced) => {
+    if (replaced !== undefined) stillAnswer(session, replaced);
+    session.ok(request);
+  });
 }
