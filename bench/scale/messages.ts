@@ -22,6 +22,12 @@ export interface Requests {
     ask: Record<string, never>;
     answer: { heads: readonly string[]; files: number; conflicts: number };
   };
+  /** Plans from one declaration, given as text, to another, for a network of five pods. */
+  plan: {
+    ask: { before: string; after: string };
+    /** Memory is what is anonymous of this process, at most, beyond what it was before. */
+    answer: { seconds: number; processorSeconds: number; megabytes: number; copies: number };
+  };
   close: { ask: Record<string, never>; answer: Record<string, never> };
 }
 

@@ -7,6 +7,7 @@ import { silentLog, systemClock, systemRandom } from '../../src/base/index.js';
 import { type InodeId, openTree, ROOT, type Tree } from '../../src/tree/index.js';
 import { BENCH_NETWORK, FILES_PER_FOLDER, TOP } from './make.js';
 import type { Answer, Ask, RequestName, Requests } from './messages.js';
+import { planOver } from './plan.js';
 
 function threadMs(): number {
   return Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6;
@@ -143,6 +144,7 @@ const handlers: Handlers = {
   async fingerprint() {
     return { heads: tree.heads(), files: tree.counts().files, conflicts: tree.counts().conflicts };
   },
+  plan: (ask) => planOver(tree, ask),
   async close() {
     await tree.close();
     return {};

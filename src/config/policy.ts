@@ -51,7 +51,24 @@ export class Policies {
 
   of(path: string): Policy {
     if (this.uniform) return this.common;
-    const matching = this.config.rules.filter((rule) => rule.path.matches(path));
+    return this.under(this.config.rules.filter((rule) => rule.path.matches(path)));
+  }
+
+  /** As `of`, for many names in one folder: the folder's path is looked at once. '' is the root. */
+  inFolder(folder: string): (name: string) => Policy {
+    const judged = this.config.rules.map((rule) => ({ rule, holds: rule.path.inFolder(folder) }));
+    const possible = judged.filter(({ holds }) => holds !== false);
+    const common = this.under(possible.filter(({ holds }) => holds === true).map(({ rule }) => rule));
+    const tests = possible.flatMap(({ holds }) => (typeof holds === 'function' ? [holds] : []));
+    if (tests.length === 0) return () => common;
+    return (name) => {
+      if (!tests.some((test) => test(name))) return common;
+      const matching = possible.filter(({ holds }) => holds === true || (holds !== false && holds(name)));
+      return this.under(matching.map(({ rule }) => rule));
+    };
+  }
+
+  private under(matching: readonly Rule[]): Policy {
     const key = matching.map((rule) => rule.path.text).join('\n');
     let policy = this.byRules.get(key);
     if (policy === undefined) {

@@ -61,9 +61,21 @@ export class Layouts {
 
   of({ path, ageMs, pinned = false, hot: isHot = false }: Placed): Layout {
     const policy = this.policies.of(path);
-    const { hot, cold } = policy.affinity;
     const attracts = isHot && this.attracts(policy);
-    const here = pinned || attracts || this.pins.some((folder) => isWithin(path, folder));
+    return this.aged(policy, ageMs, pinned || attracts || this.pins.some((folder) => isWithin(path, folder)));
+  }
+
+  /** As `of`, for many files in one folder: the folder's path, '' being the root, is looked at once. */
+  inFolder(folder: string): (name: string, ageMs: number) => Layout {
+    const policyOf = this.policies.inFolder(folder);
+    const pinned = this.pins.some((pin) => isWithin(folder === '' ? '/' : folder, pin));
+    const pins = new Set(this.pins);
+    const isPinned = (name: string) => pinned || (pins.size > 0 && pins.has(`${folder}/${name}`));
+    return (name, ageMs) => this.aged(policyOf(name), ageMs, isPinned(name));
+  }
+
+  private aged(policy: Policy, ageMs: number, here: boolean): Layout {
+    const { hot, cold } = policy.affinity;
     if (cold?.after !== undefined && ageMs >= cold.after) return this.layout(policy, 'cold', here);
     return this.layout(policy, hot === undefined ? 'plain' : 'hot', here);
   }

@@ -1,10 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 import type { PodId } from '../base/index.js';
-import type { ChunkId } from '../content/index.js';
+import type { ContentId } from '../content/index.js';
 import { type InodeId, type NamedContent, ROOT, type Tree } from '../tree/index.js';
-import type { FileContent } from './content-source.js';
 import type { Layouts } from './layouts.js';
-import { holders } from './rendezvous.js';
+import { holders, type Layout } from './rendezvous.js';
 
 const PAGE = 1_000;
 /** A large content counts by so many pieces: where its real chunks go is much the same. */
@@ -38,38 +37,41 @@ export class FlowCount {
     pods: new Map(),
   };
 
-  add(
-    file: FileContent,
-    before: (id: ChunkId) => readonly PodId[],
-    after: (id: ChunkId) => readonly PodId[],
-  ): void {
-    const { make, drop } = this.flow;
-    let made = 0;
-    let dropped = 0;
-    const pieces = piecesOf(file);
-    for (const { id, bytes } of pieces) {
-      const old = before(id);
-      const now = after(id);
-      for (const pod of now) {
-        const at = this.pod(pod);
-        at.holds += bytes;
-        if (old.includes(pod)) continue;
-        at.receive += bytes;
-        make.bytes += bytes;
-        made++;
-      }
-      for (const pod of old) {
-        if (now.includes(pod)) continue;
-        this.pod(pod).drop += bytes;
-        drop.bytes += bytes;
-        dropped++;
-      }
+  add({ content, size }: { content: ContentId; size: number }, before: Layout, after: Layout): void {
+    const moved: Moved = { made: 0, dropped: 0 };
+    const id = content.slice(1);
+    // A small content is one chunk, whose id is known.
+    const pieces = content.startsWith('c')
+      ? 1
+      : Math.min(PIECES_MAX, Math.max(1, Math.ceil(size / PIECE_BYTES)));
+    const first = pieces === 1 ? 0 : Number.parseInt(id.slice(0, 8), 16);
+    for (let i = 0; i < pieces; i++) {
+      const piece = i === 0 ? id : hex(first + Math.imul(i, 0x9e3779b9)) + id.slice(8);
+      this.addPiece(size / pieces, holders(piece, before), holders(piece, after), moved);
     }
-
-    if (made + dropped === 0) return;
+    const { make, drop } = this.flow;
+    if (moved.made + moved.dropped === 0) return;
     this.flow.files++;
-    make.copies += Math.ceil(made / pieces.length);
-    drop.copies += Math.ceil(dropped / pieces.length);
+    make.copies += Math.ceil(moved.made / pieces);
+    drop.copies += Math.ceil(moved.dropped / pieces);
+  }
+
+  private addPiece(bytes: number, old: readonly PodId[], now: readonly PodId[], moved: Moved): void {
+    const { make, drop } = this.flow;
+    for (const pod of now) {
+      const at = this.pod(pod);
+      at.holds += bytes;
+      if (old.includes(pod)) continue;
+      at.receive += bytes;
+      make.bytes += bytes;
+      moved.made++;
+    }
+    for (const pod of old) {
+      if (now.includes(pod)) continue;
+      this.pod(pod).drop += bytes;
+      drop.bytes += bytes;
+      moved.dropped++;
+    }
   }
 
   private pod(id: PodId): PodFlow {
@@ -82,29 +84,29 @@ export class FlowCount {
   }
 }
 
+/** Copies of the pieces of one file. */
+interface Moved {
+  made: number;
+  dropped: number;
+}
+
 /** Goes over all files of the tree, a page at a time, and counts what would move. */
 export async function planNetwork(
   tree: Pick<Tree, 'contents' | 'node' | 'pathOf'>,
   before: Layouts,
   after: Layouts,
-  nowNs: bigint,
+  nowMs: number,
   signal: AbortSignal,
 ): Promise<Flow> {
   const count = new FlowCount();
-  const places = new Places(tree, nowNs);
+  const places = new Places(tree, before, after, nowMs);
   const uniform = before.uniform && after.uniform;
   let from: InodeId | undefined;
   do {
     const page = tree.contents(from, PAGE);
     for (const file of page) {
-      const place = uniform ? undefined : places.of(file);
-      const old = place === undefined ? before.common : before.of(place);
-      const now = place === undefined ? after.common : after.of(place);
-      count.add(
-        file,
-        (id) => holders(id, old),
-        (id) => holders(id, now),
-      );
+      if (uniform) count.add(file, before.common, after.common);
+      else places.count(file, count);
     }
     from = page.at(-1)?.inode;
     await setImmediate();
@@ -113,38 +115,52 @@ export async function planNetwork(
   return count.flow;
 }
 
-/** Paths of many files: those of their folders are remembered. */
+/** Where the names of one folder belong, under both declarations. */
+interface Folder {
+  before: ReturnType<Layouts['inFolder']>;
+  after: ReturnType<Layouts['inFolder']>;
+}
+
+/** Files by their paths. What holds in their folders is remembered, since most files share theirs with others. */
 class Places {
   private readonly tree: Pick<Tree, 'node' | 'pathOf'>;
-  private readonly nowNs: bigint;
-  private readonly folders = new Map<InodeId, string>();
+  private readonly before: Layouts;
+  private readonly after: Layouts;
+  private readonly nowMs: number;
+  private readonly folders = new Map<InodeId, Folder>();
+  /** The files of a folder often follow each other. */
+  private last: { inode: InodeId; folder: Folder } | undefined;
 
-  constructor(tree: Pick<Tree, 'node' | 'pathOf'>, nowNs: bigint) {
+  constructor(tree: Pick<Tree, 'node' | 'pathOf'>, before: Layouts, after: Layouts, nowMs: number) {
     this.tree = tree;
-    this.nowNs = nowNs;
+    this.before = before;
+    this.after = after;
+    this.nowMs = nowMs;
   }
 
-  of({ inode, seat: own, mtime }: NamedContent): { path: string; ageMs: number } | undefined {
-    const seat = own ?? this.tree.node(inode);
-    if (seat === undefined) return undefined;
-    let folder = this.folders.get(seat.parent);
+  count(file: NamedContent, count: FlowCount): void {
+    const seat = file.seat ?? this.tree.node(file.inode);
+    const folder = seat === undefined ? undefined : this.folder(seat.parent);
+    const name = seat?.name ?? '';
+    const ageMs = this.nowMs - file.mtimeMs;
+    const before = folder?.before(name, ageMs) ?? this.before.common;
+    count.add(file, before, folder?.after(name, ageMs) ?? this.after.common);
+  }
+
+  private folder(inode: InodeId): Folder {
+    if (this.last?.inode === inode) return this.last.folder;
+    let folder = this.folders.get(inode);
     if (folder === undefined) {
-      folder = seat.parent === ROOT ? '' : this.tree.pathOf(seat.parent);
+      const path = inode === ROOT ? '' : this.tree.pathOf(inode);
+      folder = { before: this.before.inFolder(path), after: this.after.inFolder(path) };
       if (this.folders.size >= FOLDERS_MAX) this.folders.clear();
-      this.folders.set(seat.parent, folder);
+      this.folders.set(inode, folder);
     }
-    return { path: `${folder}/${seat.name}`, ageMs: Number((this.nowNs - mtime) / 1_000_000n) };
+    this.last = { inode, folder };
+    return folder;
   }
 }
 
-/** Pieces that stand for a content's chunks; small contents are one chunk, whose id is known. */
-function piecesOf({ content, size }: FileContent): { id: ChunkId; bytes: number }[] {
-  const id = content.slice(1);
-  if (content.startsWith('c')) return [{ id, bytes: size }];
-  const count = Math.min(PIECES_MAX, Math.max(1, Math.ceil(size / PIECE_BYTES)));
-  const first = Number.parseInt(id.slice(0, 8), 16);
-  return Array.from({ length: count }, (_, i) => {
-    const word = ((first + Math.imul(i, 0x9e3779b9)) >>> 0).toString(16).padStart(8, '0');
-    return { id: i === 0 ? id : word + id.slice(8), bytes: size / count };
-  });
+function hex(word: number): string {
+  return (word >>> 0).toString(16).padStart(8, '0');
 }

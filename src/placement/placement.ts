@@ -224,7 +224,13 @@ export class Placement {
   flowTo(config: NetworkConfig, signal: AbortSignal): Promise<Flow> {
     const { tree, clock } = this.options;
     const { outlook } = this;
-    return planNetwork(tree, outlook.layouts, outlook.layoutsUnder(config), clock.wallNs(), signal);
+    return planNetwork(
+      tree,
+      outlook.layouts,
+      outlook.layoutsUnder(config),
+      Number(clock.wallNs()) / 1e6,
+      signal,
+    );
   }
 
   /** True while every other pod that may hold anything says that it holds its share. */

@@ -15,6 +15,8 @@ export interface Table {
     reverse?: boolean;
   }): Iterable<{ key: string; value: Uint8Array }>;
   keys(options: { start?: string; end?: string; limit?: number; reverse?: boolean }): Iterable<string>;
+  /** As `range`, for many entries at once: calls `visit` with each until it answers false. It may read, not write. */
+  scan(options: { start?: string; end?: string }, visit: (key: string, value: Uint8Array) => boolean): void;
   /** Entries, counted by the database. */
   count(): number;
 }

@@ -58,6 +58,22 @@ export class LmdbTable implements WritableTable {
     return this.blocks(options, (bounds) => this.store.getKeys(bounds), keyOfKey, keyOfKey);
   }
 
+  scan(options: { start?: string; end?: string }, visit: (key: string, value: Uint8Array) => boolean): void {
+    const bounds = boundsOf(options);
+    if (bounds === undefined) return;
+    this.guard.check();
+    const entries = this.run(() => this.store.getRange(bounds as LmdbRangeOptions)[Symbol.iterator]());
+    const next = () => entries.next();
+    try {
+      for (let entry = this.run(next); entry.done !== true; entry = this.run(next)) {
+        const { key, value } = entry.value;
+        if (!visit(key, unframeValue(key, value))) return;
+      }
+    } finally {
+      entries.return?.();
+    }
+  }
+
   count(): number {
     this.guard.check();
     return this.run(() => this.store.getKeysCount({ start: FIRST_KEY }));

@@ -8,7 +8,7 @@ const checkBytes = 4;
 export function frameValue(key: string, value: Uint8Array): Buffer {
   const framed = Buffer.allocUnsafe(value.length + checkBytes);
   framed.set(value);
-  framed.writeUInt32LE(crc32(value, crc32(key)), value.length);
+  framed.writeUInt32LE(crc32(value, crcOfKey(key)), value.length);
   return framed;
 }
 
@@ -17,10 +17,28 @@ const RESIDUE = 0x2144df1c;
 
 /** @throws WormholeError `corrupt` */
 export function unframeValue(key: string, framed: Uint8Array): Uint8Array {
-  if (crc32(framed, crc32(key)) !== RESIDUE || framed.length < checkBytes) {
+  if (crc32(framed, crcOfKey(key)) !== RESIDUE || framed.length < checkBytes) {
     throw new WormholeError('corrupt', 'a row of the database is damaged: run wh fsck');
   }
   return framed.subarray(0, framed.length - checkBytes);
+}
+
+const POLYNOMIAL = 0xedb88320;
+const CRC_OF_BYTE = Int32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;
+  return crc;
+});
+
+/** The CRC-32 of a key's UTF-8. Keys are short: a call into zlib takes longer than the key itself. */
+function crcOfKey(key: string): number {
+  let crc = -1;
+  for (let i = 0; i < key.length; i++) {
+    const code = key.charCodeAt(i);
+    if (code > 0x7f) return crc32(key);
+    crc = (CRC_OF_BYTE[(crc ^ code) & 0xff] as number) ^ (crc >>> 8);
+  }
+  return ~crc >>> 0;
 }
 
 /** Copies values out of the buffer that lmdb uses for the next one, too, into Node's pool of small buffers. */

@@ -4,7 +4,6 @@ import { derivedInode, type InodeAllocator } from './engine/allocator.js';
 import type { EngineClient, EngineEvents } from './engine/client.js';
 import { History } from './history/history.js';
 import { conflictsOf } from './index/conflicts.js';
-import { contentsOf } from './index/contents.js';
 import type { Journal } from './index/journal.js';
 import type { Overlay } from './index/overlay.js';
 import { type AttributeChange, type OwnerChange, setAttributes, setData } from './operations/change.js';
@@ -146,12 +145,11 @@ export class WormholeTree implements Tree {
   }
 
   contents(after: InodeId | undefined, limit: number): ReturnType<Tree['contents']> {
-    return contentsOf(this.overlay.rows(after), limit);
+    return this.overlay.contents(after, limit);
   }
 
   contentsAt(inode: InodeId): string[] {
-    const row = this.overlay.indexRow(inode);
-    return row === undefined ? [] : contentsOf([{ inode, row }], 1).map(({ content }) => content);
+    return this.overlay.contentsAt(inode).map(({ content }) => content);
   }
 
   conflictAt(parent: InodeId, name: string): ReturnType<Tree['conflictAt']> {

@@ -54,6 +54,30 @@ test('a pattern is quick on any path, and knows a path that it matches', () => {
   );
 });
 
+test('what holds in a folder is what holds for each path in it', () => {
+  const name = fc.constantFrom('a', 'b', 'ab', 'a.b', 'x');
+  const part = fc.constantFrom('a', 'b', '*', '**', 'a*', '?', 'ab', '*b');
+  const pattern = fc.array(part, { minLength: 1, maxLength: 5 }).chain((parts) => {
+    return fc.constantFrom(`/${parts.join('/')}`, `**/${parts.join('/')}`);
+  });
+  fc.assert(
+    fc.property(
+      fc.array(pattern, { maxLength: 4 }),
+      fc.array(name, { maxLength: 4 }),
+      name,
+      (paths, folders, file) => {
+        const rules = paths.map((path, i) => `  - { path: "${path}", copies: ${i + 1} }\n`);
+        const policies = new Policies(
+          parseNetworkConfig(rules.length === 0 ? '' : `rules:\n${rules.join('')}`),
+        );
+        const folder = folders.map((one) => `/${one}`).join('');
+        assert.deepEqual(policies.inFolder(folder)(file), policies.of(`${folder}/${file}`));
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
 test('the most specific rule wins, and what it leaves out comes from above', () => {
   const policies = new Policies(
     parseNetworkConfig(`copies: 2

@@ -185,8 +185,8 @@ test('a plan that was carried out leaves nothing to do, whatever the rules and w
         if (wanted.length > 0) assert.equal(there.length, copiesWanted(layout));
       }
       const flow = new FlowCount();
-      const at = (id: string) => holders(id, layouts[0] as Layout);
-      for (const { id } of chunks) flow.add({ inode: id, content: `c${id}`, size: 1 }, at, at);
+      const [at] = layouts as [Layout];
+      for (const { id } of chunks) flow.add({ content: `c${id}`, size: 1 }, at, at);
       assert.deepEqual([flow.flow.make.copies, flow.flow.drop.copies], [0, 0], 'and the plan says so');
     }),
   );

@@ -50,14 +50,7 @@ const zonesOf = (config: NetworkConfig, pods: readonly string[]) =>
 function flowWithout({ without }: ReturnType<typeof story>, path: string, gone: string) {
   const [before, after] = [without().of({ path, ageMs: 0 }), without(gone).of({ path, ageMs: 0 })];
   const count = new FlowCount();
-  for (const i of files) {
-    const file = { inode: `f${i}`, content: `c${chunkOf(i)}`, size: SIZE };
-    count.add(
-      file,
-      (id) => holders(id, before),
-      (id) => holders(id, after),
-    );
-  }
+  for (const i of files) count.add({ content: `c${chunkOf(i)}`, size: SIZE }, before, after);
   return count.flow;
 }
 

@@ -89,6 +89,10 @@ class SimulatedTable implements WritableTable {
     return this.rows.get(key) !== undefined;
   }
 
+  scan(options: RangeOptions, visit: (key: string, value: Uint8Array) => boolean): void {
+    for (const { key, value } of this.range(options)) if (!visit(key, value)) return;
+  }
+
   *range(options: RangeOptions): Generator<{ key: string; value: Uint8Array }> {
     for (const key of this.keys(options)) {
       const value = this.get(key);

@@ -121,6 +121,15 @@ describe('database', () => {
       entries.map((entry) => [entry.key, text(entry.value)]),
       names.map((name) => [name, name]),
     );
+    const seen: string[] = [];
+    table.scan({ start: 'p/00010' }, (key, value) => {
+      assert.equal(text(value), key);
+      // It may read as it goes.
+      assert.ok(table.has('o'));
+      return seen.push(key) < 5;
+    });
+    assert.deepEqual(seen, names.slice(10, 15));
+    table.scan({ end: '' }, () => assert.fail('nothing is before every key'));
   });
 
   it('lets a loop remove what it walks over', () => {
@@ -304,6 +313,7 @@ describe('a damaged database', () => {
     const table = database.table('t');
     assert.throws(() => table.get('key-42'), hasCode('corrupt'));
     assert.throws(() => [...table.range({})], hasCode('corrupt'));
+    assert.throws(() => table.scan({}, () => true), hasCode('corrupt'));
     assert.equal(text(table.get('key-41')), 'value-41-'.repeat(50));
     await database.close();
   });

@@ -30,7 +30,13 @@ test('what was done is seen at once, after the echo, and after a restart', () =>
     assert.equal(tree.resolvePath('/docs')?.uid, 5);
     assert.equal(tree.pathOf(note.id), '/docs/letter');
     const { parent = '', name = '', mtime = 0n } = tree.node(note.id) ?? {};
-    const named = { inode: note.id, content: 'cabc', size: 3, seat: { parent, name }, mtime };
+    const named = {
+      inode: note.id,
+      content: 'cabc',
+      size: 3,
+      seat: { parent, name },
+      mtimeMs: Number(mtime) / 1e6,
+    };
     assert.deepEqual(tree.contents(undefined, 10), [named]);
     assert.deepEqual(tree.contents(note.id, 10), []);
     await tree.close();

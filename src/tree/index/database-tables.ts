@@ -2,6 +2,7 @@ import { decodeCbor, encodeCbor } from '../../base/index.js';
 import type { Batch, Database, Table } from '../../store/index.js';
 import type { Counts, Row } from '../resolver/tables.js';
 import type { Heads, InodeId } from '../schema.js';
+import { type NamedContent, RowContents } from './contents.js';
 import { decodeName, encodeName, isEmptyName, type NameRecord } from './name-record.js';
 import { NumberedTexts } from './numbered-texts.js';
 import { decodeRow, encodeRow, type RowNames } from './row-codec.js';
@@ -53,6 +54,7 @@ export class DatabaseTables implements IndexReader {
   private readonly starts: NumberedTexts;
   private readonly ids: ShortIds;
   private readonly rowNames: RowNames;
+  private readonly rowContents: RowContents;
   private readonly generation: number;
   private readonly rowTable: Table;
   private readonly nameTable: Table;
@@ -63,6 +65,7 @@ export class DatabaseTables implements IndexReader {
     this.starts = new NumberedTexts(database, START_TABLE);
     this.ids = new ShortIds(this.starts);
     this.rowNames = { actors: this.actors, ids: this.ids };
+    this.rowContents = new RowContents(this.ids);
     this.generation = generation;
     this.rowTable = database.table(rowTableName(generation));
     this.nameTable = database.table(nameTableName(generation));
@@ -86,6 +89,27 @@ export class DatabaseTables implements IndexReader {
     for (const { key, value } of this.rowTable.range(start === undefined ? {} : { start: `${start}\0` })) {
       yield { inode: this.ids.restore(key), row: decodeRow(value, this.rowNames) };
     }
+  }
+
+  /** The distinct contents of files after an inode (exclusive), in the order of `rows`, until there are `limit`. All of one
+   *  inode stay together, since whoever goes on names the last inode. */
+  contents(after: InodeId | undefined, limit: number): NamedContent[] {
+    const found: NamedContent[] = [];
+    const start = after === undefined ? undefined : this.ids.find(after);
+    this.rowTable.scan(start === undefined ? {} : { start: `${start}\0` }, (key, value) => {
+      this.rowContents.take(this.ids.restore(key), value, found);
+      return found.length < limit;
+    });
+    return found;
+  }
+
+  /** The same, of one inode. */
+  contentsAt(inode: InodeId): NamedContent[] {
+    const found: NamedContent[] = [];
+    const key = this.ids.find(inode);
+    const bytes = key === undefined ? undefined : this.rowTable.get(key);
+    if (bytes !== undefined) this.rowContents.take(inode, bytes, found);
+    return found;
   }
 
   name(parent: InodeId, name: string): NameRecord | undefined {

@@ -1,6 +1,7 @@
 import type { IndexChange } from '../engine/indexer.js';
 import type { Row } from '../resolver/tables.js';
 import type { InodeId } from '../schema.js';
+import type { NamedContent } from './contents.js';
 import type { DatabaseTables, IndexReader } from './database-tables.js';
 import { HotCache } from './hot-cache.js';
 import type { LayeredTables } from './layered-tables.js';
@@ -46,6 +47,14 @@ export class HotTables implements IndexReader {
 
   rows(after: InodeId | undefined): Iterable<{ inode: InodeId; row: Row }> {
     return this.below.rows(after);
+  }
+
+  contents(after: InodeId | undefined, limit: number): NamedContent[] {
+    return this.below.contents(after, limit);
+  }
+
+  contentsAt(inode: InodeId): NamedContent[] {
+    return this.below.contentsAt(inode);
   }
 
   forget({ inodes, names }: IndexChange): void {

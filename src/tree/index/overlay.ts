@@ -5,6 +5,7 @@ import { isOfPod, isProvisional, operationOf, patch } from '../operations/patch.
 import { resolve } from '../resolver/resolve.js';
 import type { Counts, Row, Seat } from '../resolver/tables.js';
 import type { Heads, InodeId, Operation, OpId, Registers } from '../schema.js';
+import type { NamedContent } from './contents.js';
 import { addCounts, DatabaseTables, type Meta, NO_COUNTS, readMeta } from './database-tables.js';
 import { HotTables } from './hot-tables.js';
 import { LayeredTables, MARKS } from './layered-tables.js';
@@ -194,11 +195,6 @@ export class Overlay {
     return this.pending.reduce((sum, { counts }) => addCounts(sum, counts), this.meta.counts);
   }
 
-  /** The row that the index has of an inode, whatever waits over it. */
-  indexRow(inode: InodeId): Row | undefined {
-    return this.hot.row(inode);
-  }
-
   /** Another one after each time that the index was built anew. */
   get generation(): number {
     return this.meta.generation;
@@ -207,6 +203,15 @@ export class Overlay {
   /** Rows that the index has, in the order of their inodes. */
   rows(after: InodeId | undefined): Iterable<{ inode: InodeId; row: Row }> {
     return this.hot.rows(after);
+  }
+
+  /** @see DatabaseTables.contents: of the index, whatever waits over it */
+  contents(after: InodeId | undefined, limit: number): NamedContent[] {
+    return this.hot.contents(after, limit);
+  }
+
+  contentsAt(inode: InodeId): NamedContent[] {
+    return this.hot.contentsAt(inode);
   }
 
   /** @param isPart much more than this has changed

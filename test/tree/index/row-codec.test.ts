@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { type NamedContent, RowContents } from '../../../src/tree/index/contents.js';
 import { decodeName, encodeName } from '../../../src/tree/index/name-record.js';
 import type { NumberedTexts } from '../../../src/tree/index/numbered-texts.js';
 import { decodeRow, encodeRow } from '../../../src/tree/index/row-codec.js';
@@ -48,7 +49,7 @@ const row: fc.Arbitrary<Row> = fc
       ),
       d: versioned(
         fc.record({
-          kind: fc.constantFrom(...KINDS),
+          kind: fc.oneof(fc.constantFrom(...KINDS), fc.constant('file' as const)),
           size: fc.maxSafeNat(),
           mtime: time,
           content,
@@ -106,6 +107,40 @@ test('a row comes back as it was stored', () => {
     }),
     { numRuns: 300 },
   );
+});
+
+/** What a row says of contents, the long way. */
+function contentsOf(inode: string, { alive, names, registers, shown }: Row): NamedContent[] {
+  if (!alive && names === 0) return [];
+  const files = registers.d.filter(({ value }) => value.kind === 'file' && value.content !== '');
+  const set = registers.a.at(-1)?.value.mtime;
+  return files
+    .filter(({ value }, i) => files.findIndex((other) => other.value.content === value.content) === i)
+    .map(({ value: { content, size, mtime } }) => {
+      return { inode, content, size, seat: shown, mtimeMs: Number(set ?? mtime) / 1e6 };
+    });
+}
+
+test('the contents of a row are told without the rest of it', () => {
+  const names = memoryNames();
+  const contents = new RowContents(names.ids);
+  let some = 0;
+  fc.assert(
+    fc.property(fc.array(row, { maxLength: 4 }), (rows) => {
+      const found: NamedContent[] = [];
+      const wanted: NamedContent[] = [];
+      for (const [i, value] of rows.entries()) {
+        contents.take(`b/${i}`, encodeRow(value, names), found);
+        wanted.push(...contentsOf(`b/${i}`, value));
+      }
+      some += found.length;
+      // A time in nanoseconds has more digits than a number holds.
+      const near = (all: NamedContent[]) => all.map((one) => ({ ...one, mtimeMs: Math.round(one.mtimeMs) }));
+      assert.deepEqual(near(found), near(plain(wanted)));
+    }),
+    { numRuns: 300 },
+  );
+  assert.ok(some > 100, `only ${some} contents were made up`);
 });
 
 test('an ordinary file takes about a hundred bytes', () => {
