@@ -158,6 +158,8 @@ export const LIMITS = {
   smallBatchBytes: 4 * 1024 * 1024,
   /** Small chunks in memory that are not yet in the database; beyond, writers wait. */
   smallPendingBytesMax: 64 * 1024 * 1024,
+  /** Chunks that this pod need not hold, together, unless it is declared otherwise. */
+  cacheBytesDefault: 20_000_000_000,
   /** Chunks that may be evicted; beyond, the oldest goes however small. */
   evictableChunksMax: 262_144,
   /** Small files being written that are staged in memory, together; beyond, staging goes to disk. */

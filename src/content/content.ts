@@ -199,6 +199,8 @@ export interface ContentStore {
    *  @returns undefined when the tree changed so much that it is to be tried again
    *  @throws WormholeError `unreachable` | `corrupt` when it cannot be known what some content needs, `interrupted` */
   collect(options: CollectOptions): Promise<Collected | undefined>;
+  /** How many bytes chunks may take from now on which this pod need not hold; the usual, when left out. */
+  resizeCache(bytes?: number): void;
   usage(): { chunks: number; bytes: number; cachedBytes: number; stagedBytes: number; freeBytes: number };
   close(): Promise<void>;
 }

@@ -54,8 +54,6 @@ export interface ContentStoreOptions {
   };
 }
 
-const CACHE_BYTES_DEFAULT = 20_000_000_000;
-
 /**
  * Opens the contents in a folder, or makes it: takes up what an earlier process left and clears away what it left
  * half done.
@@ -109,7 +107,7 @@ function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; gro
   const chunks = new VerifiedChunks(new CombinedChunks(small, files), totals, log);
   const evictable = new Evictable({
     database,
-    bytesMax: options.limits?.cacheBytes ?? CACHE_BYTES_DEFAULT,
+    bytesMax: options.limits?.cacheBytes ?? LIMITS.cacheBytesDefault,
     remove: async (id, length) => {
       // A small one goes at once, so that storing it anew comes after.
       const removed = chunks.remove(id);

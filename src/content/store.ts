@@ -183,6 +183,10 @@ export class LocalContentStore implements ContentStore {
     return round;
   }
 
+  resizeCache(bytes: number = LIMITS.cacheBytesDefault): void {
+    this.parts.evictable.resize(bytes);
+  }
+
   usage(): { chunks: number; bytes: number; cachedBytes: number; stagedBytes: number; freeBytes: number } {
     const { totals, evictable, ground } = this.parts;
     return {

@@ -20,7 +20,14 @@ function tellPresence(pod: Pod): Stop {
   const tell = () => {
     const { missing, isFull } = pod.placement;
     const free = pod.content.usage().freeBytes;
-    pod.membership.tell({ free, state: pod.engine.state, missing, full: isFull });
+    const hot = pod.placement.hotFiles();
+    pod.membership.tell({
+      free,
+      state: pod.engine.state,
+      missing,
+      full: isFull,
+      ...(hot.length > 0 ? { hot } : {}),
+    });
   };
   tell();
   const timer = setInterval(tell, PRESENCE_INTERVAL_MS);
@@ -30,13 +37,14 @@ function tellPresence(pod: Pod): Stop {
 
 /** What is declared anew holds at once, as far as the parts do not ask for it themselves. */
 function followDeclaration(pod: Pod): Stop {
-  const { membership, links, paces, record, settings } = pod;
+  const { membership, links, paces, content, record, settings } = pod;
   let known = pod.config;
   return membership.events.on('changed', () => {
     const { config } = pod;
     if (config === known) return;
     known = config;
-    const { bandwidth } = effectivePodSettings(config, record.pod, settings);
+    const { bandwidth, cache } = effectivePodSettings(config, record.pod, settings);
+    content.resizeCache(cache);
     paces.up.set(bandwidth?.up);
     paces.down.set(bandwidth?.down);
     for (const address of config.seeds) links.dial(address);

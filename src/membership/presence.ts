@@ -5,6 +5,8 @@ import type { Database } from '../store/index.js';
 const MESSAGE = 'presence';
 const TABLE = 'membership-presence';
 const STATE_LENGTH_MAX = 64;
+const HOT_MAX = 100;
+const INODE_LENGTH_MAX = 256;
 
 /** What a pod says about itself now. */
 export interface Status {
@@ -16,6 +18,8 @@ export interface Status {
   missing?: number;
   /** It takes nothing more. */
   full?: boolean;
+  /** Files that are opened most on it, by inode, and how often lately. */
+  hot?: readonly (readonly [string, number])[];
   /** A word for people: `ready`, `loading`, `full` … */
   state: string;
 }
@@ -108,7 +112,7 @@ export class PresenceBoard {
 
 /** A peer's own words, or undefined when they make no sense. */
 export function parseStatus(body: unknown): Status | undefined {
-  const { free, capacity, missing, full, state } = (body ?? {}) as { [name: string]: unknown };
+  const { free, capacity, missing, full, hot, state } = (body ?? {}) as { [name: string]: unknown };
   if (!isBytes(free) || typeof state !== 'string' || state.length > STATE_LENGTH_MAX) return undefined;
   return {
     free,
@@ -116,7 +120,16 @@ export function parseStatus(body: unknown): Status | undefined {
     ...(isBytes(capacity) ? { capacity } : {}),
     ...(isBytes(missing) ? { missing } : {}),
     ...(full === true ? { full } : {}),
+    ...(isHot(hot) ? { hot } : {}),
   };
+}
+
+function isHot(value: unknown): value is [string, number][] {
+  if (!Array.isArray(value) || value.length > HOT_MAX) return false;
+  return value.every((entry: unknown) => {
+    const [inode, opens] = Array.isArray(entry) ? entry : [];
+    return typeof inode === 'string' && inode.length <= INODE_LENGTH_MAX && isBytes(opens);
+  });
 }
 
 function isBytes(value: unknown): value is number {

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/index.js';
 import type { InodeId, Tree } from '../tree/index.js';
 import { type FileContent, fileOf } from './content-source.js';
-import { Heat } from './heat.js';
+import { Heat, type Opens } from './heat.js';
 import type { Outlook } from './outlook.js';
 import type { Pins } from './pins.js';
 import type { Layout } from './rendezvous.js';
@@ -41,6 +41,23 @@ export class FileLayouts {
     if (outlook.policies.uniform || !this.heat.opened(inode, clock.monotonicMs())) return undefined;
     const file = fileOf(tree.node(inode));
     return file !== undefined && this.of(inode).here ? file : undefined;
+  }
+
+  /** What the other pods tell of their readers. @returns files that are to gain a copy here by that, as their rules say */
+  heard(told: readonly Opens[]): FileContent[] {
+    const { tree, clock } = this.options;
+    if (!this.attractsHot) return [];
+    const files = this.heat.heard(told, clock.monotonicMs()).map((inode) => fileOf(tree.node(inode)));
+    return files.filter((file) => file !== undefined).filter(({ inode }) => this.of(inode).here);
+  }
+
+  /** What this pod tells of its own: nothing where no rule asks. */
+  told(): Opens[] {
+    return this.attractsHot ? this.heat.told(this.options.clock.monotonicMs()) : [];
+  }
+
+  private get attractsHot(): boolean {
+    return this.options.outlook.policies.config.rules.some(({ affinity }) => affinity?.hot !== undefined);
   }
 
   /** False for a file of which nothing is to stay in this pod's cache. */

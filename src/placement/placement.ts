@@ -10,6 +10,7 @@ import type { FileContent } from './content-source.js';
 import { Copier } from './copier.js';
 import { FileLayouts } from './file-layouts.js';
 import type { Freed } from './freeing.js';
+import type { Opens } from './heat.js';
 import { type Inspection, inspectContents } from './inspect.js';
 import { Intake } from './intake.js';
 import { Keeping } from './keeping.js';
@@ -19,8 +20,8 @@ import { type Access, Outlook } from './outlook.js';
 import type { Peers } from './peers.js';
 import { Pins } from './pins.js';
 import { belongsHere } from './plan.js';
-import { Releaser } from './releaser.js';
-import { type Released, Releases } from './releases.js';
+import { type Released, Releaser } from './releaser.js';
+import { Releases } from './releases.js';
 import { holders, type Layout } from './rendezvous.js';
 import { type Scrubbed, Scrubber } from './scrubber.js';
 import { Settlement } from './settlement.js';
@@ -84,6 +85,7 @@ export class Placement {
   private readonly settlement: Settlement;
   private readonly pins: Pins;
   private readonly keeping: Keeping;
+  private readonly releaser: Releaser;
   private readonly releases: Releases;
   private readonly detach: (() => void)[] = [];
 
@@ -104,7 +106,14 @@ export class Placement {
       this.testimony.reset();
       this.walk();
     };
-    this.intake = new Intake({ tree, take: (file) => this.take(file), overflow, log });
+    this.intake = new Intake({
+      tree,
+      take: (file) => this.take(file),
+      filesBelow: (inode) => this.pins.filesBelow(inode),
+      byPath: () => !this.outlook.layouts.uniform,
+      overflow,
+      log,
+    });
     const wanted = (inode: InodeId) => this.holdsAnything() || this.isPinned(inode);
     this.walker = new Walker({ tree, content, peers, copier: this.copier, wanted, clock, log });
     this.settlement = this.makeSettlement();
@@ -117,6 +126,7 @@ export class Placement {
       walker: this.walker,
       collection: this.collection,
     });
+    this.releaser = this.makeReleaser();
     this.releases = this.makeReleases();
     peers.preferHolders((id) => this.holdersOf(id));
     peers.serveSettled((signal) => this.settlement.untilSettled(signal));
@@ -135,6 +145,7 @@ export class Placement {
       () => clearInterval(walks),
       () => clearInterval(looks),
       tree.events.on('changed', (change) => this.intake.add(change)),
+      tree.events.on('moved', ({ inodes }) => this.intake.moved(inodes)),
       tree.events.on('advanced', () => this.advanced()),
       tree.events.on('engine', ({ state }) => state === 'ready' && this.walk()),
       membership.events.on('changed', () => this.look()),
@@ -199,6 +210,11 @@ export class Placement {
     if (file !== undefined) this.copier.add(file);
   }
 
+  /** Files that are opened most here, with how often: what the other pods are to be told. */
+  hotFiles(): readonly Opens[] {
+    return this.files.told();
+  }
+
   /** For how long overwritten and deleted contents are listed, in ms: as long as any rule asks. */
   get historyMs(): number {
     return Math.max(...this.policies.all().map(({ policy }) => policy.history));
@@ -233,9 +249,11 @@ export class Placement {
     );
   }
 
-  /** True while every other pod that may hold anything says that it holds its share. */
+  /** True while every pod that may hold anything says that it holds its share, but for what others have made in the
+   *  last moments. */
   get handedOver(): boolean {
-    return this.agreed();
+    const holdsShare = this.settlement.heads !== undefined || !this.holdsAnything();
+    return this.agreed() || (holdsShare && this.testimony.othersTookOver());
   }
 
   /** Files of which this pod has bytes that belong on no other pod. */
@@ -282,7 +300,8 @@ export class Placement {
 
   /** Contents that this pod has just made are about to be named in the document: nobody else has them yet. */
   published(contents: readonly ContentId[]): void {
-    this.testimony.raise(contents);
+    this.testimony.raise(contents, true);
+    this.releaser.arrived(contents);
   }
 
   /** Files that may have fewer copies than they should, counting a pod only by its own word. */
@@ -393,17 +412,27 @@ export class Placement {
     });
   }
 
-  private makeReleases(): Releases {
-    const { tree, content, peers, membership, log } = this.options;
+  private makeReleaser(): Releaser {
+    const { tree, content, peers, membership } = this.options;
     const { self } = membership;
-    const agreed = () => this.placesAlike();
+    const agreed = () => this.testimony.othersPlaceAlike();
     const layoutOf = ({ inode }: FileContent) => this.layoutOf(inode);
     const stamp = () => `${this.pins.stamp} ${this.outlook.layouts.fingerprint}`;
-    const isPromised = (id: ChunkId) =>
-      this.outlook.layouts.dependsOnClocks && this.collection.isPromised(id);
-    const releaser = new Releaser({ tree, content, peers, self, layoutOf, agreed, stamp, isPromised });
+    // Where paths make no difference, pods of one layout place alike whatever they have heard of. Else one that has not heard
+    // of a new name yet may place a file otherwise.
+    const isPromised = (id: ChunkId) => {
+      const { uniform, dependsOnClocks } = this.outlook.layouts;
+      const alike = !dependsOnClocks && (uniform || this.agreed());
+      return !alike && this.collection.isPromised(id);
+    };
+    return new Releaser({ tree, content, peers, self, layoutOf, agreed, stamp, isPromised });
+  }
+
+  private makeReleases(): Releases {
+    const { releaser } = this;
+    const agreed = () => this.testimony.othersPlaceAlike();
     const needed = () => !this.outlook.layouts.holdsAll;
-    return new Releases({ releaser, needed, agreed, log });
+    return new Releases({ releaser, needed, agreed, log: this.options.log });
   }
 
   private walk(): void {
@@ -412,6 +441,7 @@ export class Placement {
 
   private take(file: FileContent): void {
     this.testimony.raise([file.content]);
+    this.releaser.arrived([file.content]);
     // Those that are too many are found again in the index, when there is room.
     if (!this.holdsAnything() && this.pins.pinnedAt(file.inode) === undefined) return;
     if (!this.copier.add(file)) this.walker.walkLater();
@@ -426,6 +456,10 @@ export class Placement {
   private look(): void {
     const { before, places, lost } = this.outlook.look();
     if (places) this.rearrange(lost);
+    this.testimony.look();
+    const { membership, peers } = this.options;
+    const told = peers.linked().flatMap((pod) => membership.presenceOf(pod).status?.hot ?? []);
+    for (const file of this.files.heard(told)) this.copier.add(file);
     const { posture, reason } = this.outlook.judgement;
     if (posture !== before.posture) this.events.emit('posture', { posture, before: before.posture, reason });
   }
@@ -441,12 +475,6 @@ export class Placement {
   /** True while all pods that may hold anything hold their share, and place everything as this one does. */
   private agreed(): boolean {
     return (this.settled || !this.holdsAnything()) && this.testimony.othersAgree();
-  }
-
-  /** True while no pod that may hold anything places anything otherwise. Where paths make no difference, a pod that has
-   *  not heard of the latest files does not either: somebody who writes all the time stops nobody. */
-  private placesAlike(): boolean {
-    return this.outlook.layouts.uniform ? this.testimony.othersPlaceAlike() : this.agreed();
   }
 
   private holdsAnything(): boolean {

@@ -1,5 +1,5 @@
 import { type Log, messageOf } from '../base/index.js';
-import type { Releaser } from './releaser.js';
+import type { Released, Releaser } from './releaser.js';
 
 /** What belongs elsewhere is let go of once nothing has moved for so long. */
 const DELAY_MS = 10_000;
@@ -10,12 +10,6 @@ export interface ReleasesOptions {
   needed: () => boolean;
   agreed: () => boolean;
   log: Log;
-}
-
-/** What was let go of. */
-export interface Released {
-  chunks: number;
-  bytes: number;
 }
 
 /** When this pod lets go of what belongs elsewhere: a while after the last change of places, or when it is told to. */

@@ -9,11 +9,14 @@ import { candidatesOf } from './rendezvous.js';
 
 /** A pod's word about a version counts for new files once nothing has changed for so long. */
 const CALM_MS = 250;
+/** A pod is asked whether it holds what has been in doubt for long, at most so often. */
+const ASK_INTERVAL_MS = 2_000;
+const ASK_TIMEOUT_MS = 60_000;
 
 export interface TestimonyOptions {
   tree: Pick<Tree, 'heads' | 'commit' | 'counts'>;
   membership: Pick<Membership, 'self' | 'members'>;
-  peers: Pick<Peers, 'linked' | 'settledAt'>;
+  peers: Pick<Peers, 'linked' | 'settledAt' | 'whenSettled'>;
   outlook: Pick<Outlook, 'layouts' | 'config'>;
   clock: Clock;
   log: Log;
@@ -25,7 +28,11 @@ export class Testimony {
   private readonly doubts = new Doubts();
   /** Pods whose word is being weighed. */
   private readonly weighed = new Set<PodId>();
+  /** Pods that are asked just now. */
+  private readonly asked = new Set<PodId>();
   private readonly stopping = new AbortController();
+  private lookedMs = Number.NEGATIVE_INFINITY;
+  private lookedStamp = 0;
 
   constructor(options: TestimonyOptions) {
     this.options = options;
@@ -36,9 +43,25 @@ export class Testimony {
     return this.doubts.stamp;
   }
 
-  /** These contents are new: nobody has said yet that it has them. */
-  raise(contents: Iterable<ContentId>): void {
-    this.doubts.raise(contents);
+  /** These contents are new: nobody has said yet that it has them. @see Doubts.raise */
+  raise(contents: Iterable<ContentId>, own = false): void {
+    this.doubts.raise(contents, own);
+  }
+
+  /** To be called now and then: asks pods whether they hold what has been in doubt since the last time. While somebody
+   *  writes without a pause, no pod ever says that it holds just what the tree here has. */
+  look(): void {
+    const { peers, clock, outlook } = this.options;
+    const now = clock.monotonicMs();
+    if (now - this.lookedMs < ASK_INTERVAL_MS || this.stopping.signal.aborted) return;
+    const stamp = this.lookedStamp;
+    this.lookedMs = now;
+    this.lookedStamp = this.doubts.stamp;
+    const meant = new Set(outlook.layouts.candidates.map(({ id }) => id));
+    for (const pod of peers.linked()) {
+      if (!meant.has(pod) || this.asked.has(pod) || !this.doubts.doubts(pod, stamp)) continue;
+      if (this.placesAlike(pod)) this.ask(pod);
+    }
   }
 
   /** What belongs where is no longer the same. Pods that found so before this one have told already what they hold
@@ -81,7 +104,13 @@ export class Testimony {
 
   /** True while they place every chunk as this one does, whatever they have by now. */
   othersPlaceAlike(): boolean {
-    return this.ofAllOthers((pod) => this.saidLayout(pod) === this.options.outlook.layouts.fingerprint);
+    return this.ofAllOthers((pod) => this.placesAlike(pod));
+  }
+
+  /** True while they place every chunk as this one does, and hold all that this one has made or that was there when they
+   *  said so: what others have made in the last moments may still be on its way. */
+  othersTookOver(): boolean {
+    return this.ofAllOthers((pod) => this.placesAlike(pod) && this.doubts.isHandedOver(pod));
   }
 
   private ofAllOthers(holds: (pod: PodId) => boolean): boolean {
@@ -96,6 +125,27 @@ export class Testimony {
 
   close(): void {
     this.stopping.abort();
+  }
+
+  /** Asks a pod until it holds its share of what is here now. */
+  private ask(pod: PodId): void {
+    this.asked.add(pod);
+    this.settleByAsking(pod)
+      .catch((error) => {
+        // Its link went, or it is still copying: the next look asks again.
+        if (this.stopping.signal.aborted) return;
+        this.options.log.debug('a pod did not say what it holds', { pod, reason: messageOf(error) });
+      })
+      .finally(() => this.asked.delete(pod));
+  }
+
+  private async settleByAsking(pod: PodId): Promise<void> {
+    const { tree, peers } = this.options;
+    const { stamp, epoch } = this.doubts;
+    const heads = await tree.commit();
+    await peers.whenSettled(pod, heads, { timeoutMs: ASK_TIMEOUT_MS, signal: this.stopping.signal });
+    // Its word is void when either of the two places otherwise by now.
+    if (this.doubts.epoch === epoch && this.placesAlike(pod)) this.doubts.settle(pod, stamp);
   }
 
   /** Nothing is in doubt about a pod that holds its share of these heads, once they are all there is. */
@@ -115,6 +165,10 @@ export class Testimony {
   /** The layout by which a pod placed everything when it spoke last; it takes that back when it places otherwise. */
   private saidLayout(pod: PodId): string | undefined {
     return this.options.peers.settledAt(pod)?.[0];
+  }
+
+  private placesAlike(pod: PodId): boolean {
+    return this.saidLayout(pod) === this.options.outlook.layouts.fingerprint;
   }
 
   /** True when a pod says that it holds its share of just what the tree has now. */

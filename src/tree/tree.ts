@@ -65,6 +65,8 @@ export interface TreeEvents extends Record<string, unknown> {
   /** The index has taken in changes, of this pod or of others, in these inodes; undefined: in any, it was built anew
    *  or took in a bulk. */
   indexed: { inodes: readonly InodeId[] | undefined };
+  /** This pod has given entries other paths. */
+  moved: { inodes: readonly InodeId[] };
   /** The document reached these heads, durably (local groups and remote batches alike). */
   advanced: { heads: Heads };
   /** Changes of this pod, durable here, to be pushed to peers. */

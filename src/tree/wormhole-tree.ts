@@ -212,7 +212,11 @@ export class WormholeTree implements Tree {
       { parent: newParent, name: newName },
     ];
     const { writes, inode, replaced } = rename(this.begin(), from, to, flags);
-    if (writes.length > 0) this.commitWrites(writes, [from, to]);
+    if (writes.length > 0) {
+      this.commitWrites(writes, [from, to]);
+      const other = flags.exchange ? this.lookup(parent, name) : undefined;
+      this.events.emit('moved', { inodes: other === undefined ? [inode] : [inode, other.id] });
+    }
     const moved = this.nodeAfter(inode);
     return replaced === undefined ? { moved } : { moved, replaced };
   }

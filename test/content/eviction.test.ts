@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { sha256 } from '../../src/base/index.js';
 import type { LocalContentStore } from '../../src/content/store.js';
+import { until } from '../sync/memory-links.js';
 import { MapSource, openStore, randomBytesOf, temporaryFolder } from './helpers.js';
 
 const KiB = 1024;
@@ -89,6 +90,19 @@ test('writing what the cache holds makes it permanent', async (t) => {
   assert.deepEqual(presences(store, chunks), ['here', 'here']);
   await readAll(store, chunksFor(source, 12, 200 * KiB, 300));
   assert.deepEqual(presences(store, chunks), ['here', 'here']);
+});
+
+test('a cache that is to be smaller lets go of the oldest at once, and a larger one takes more', async (t) => {
+  const source = new MapSource();
+  const { store } = await openStore(t, temporaryFolder(t), { source, limits: LIMITS });
+  const chunks = chunksFor(source, 20, 100 * KiB, 1);
+  await readAll(store, chunks.slice(0, 8));
+  store.resizeCache(350 * KiB);
+  assert.ok(store.usage().cachedBytes <= 350 * KiB);
+  assert.equal(presences(store, chunks.slice(7, 8))[0], 'cached', 'the last one stays');
+  store.resizeCache(1600 * KiB);
+  await readAll(store, chunks.slice(8));
+  await until(() => store.usage().cachedBytes > LIMITS.cacheBytes);
 });
 
 test('a chunk larger than the cache is read and not stored', async (t) => {

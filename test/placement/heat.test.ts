@@ -25,6 +25,27 @@ test('opens that are far apart make no file hot', () => {
   for (let day = 0; day < 10; day++) assert.equal(heat.opened('f', day * 25 * HOUR), false);
 });
 
+test('what other pods tell counts like what is opened here, and is forgotten with their next word', () => {
+  const [here, there] = [new Heat(), new Heat()];
+  for (let i = 0; i < 2; i++) there.opened('f', HOUR);
+  there.opened('g', HOUR);
+  assert.deepEqual(there.told(HOUR), [
+    ['f', 2],
+    ['g', 1],
+  ]);
+  here.opened('f', HOUR);
+  assert.deepEqual(here.heard(there.told(HOUR), HOUR), [], 'three times in all');
+  assert.equal(here.opened('f', HOUR), true, 'the fourth');
+  assert.equal(here.opened('f', HOUR), false);
+  assert.ok(here.isHot('f', HOUR) && !here.isHot('g', HOUR));
+  assert.deepEqual(here.heard([['g', 9]], HOUR), ['g'], 'opened elsewhere only');
+  assert.deepEqual(here.heard([['g', 9]], HOUR), [], 'it was hot before');
+  assert.ok(!here.isHot('f', HOUR));
+  here.heard([], HOUR);
+  assert.ok(!here.isHot('g', HOUR));
+  assert.deepEqual(there.told(30 * HOUR), [], 'a day later');
+});
+
 test('a hot file gains a copy on the pods that its rule names, and on no others', () => {
   const config = parseNetworkConfig(`copies: 1
 pods: { a: { media: ssd }, b: { media: hdd } }

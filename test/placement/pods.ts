@@ -71,7 +71,8 @@ export class Village {
         this.declared === undefined ? undefined : { text: this.declared, number: 1, by: id, at: 0 },
       presenceOf: (other: PodId) => {
         const full = this.pods.find(({ id }) => id === other)?.placement.isFull === true;
-        return { status: { free: 1e12, state: 'ready', full } };
+        const hot = this.pods.find(({ id }) => id === other)?.placement.hotFiles() ?? [];
+        return { status: { free: 1e12, state: 'ready', full, hot } };
       },
     };
     const placement = new Placement({

@@ -225,7 +225,7 @@ test('a pod that spoke of an older version places alike, but nobody counts on wh
         counts: () => assert.fail('nothing is counted here'),
       },
       membership: { self: podOf(0), members: () => members },
-      peers: { linked: () => linked, settledAt: (pod) => said.get(pod) },
+      peers: { linked: () => linked, settledAt: (pod) => said.get(pod), whenSettled: async () => {} },
       outlook: { layouts, config },
       clock: systemClock,
       log: silentLog,

@@ -1,6 +1,9 @@
 /** Letting go of what belongs elsewhere: late, and never wrongly (decision 21). */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { LIMITS } from '../../src/base/index.js';
+import { ROOT } from '../../src/tree/index.js';
 import { connect, until } from '../sync/memory-links.js';
 import { noise, type Pod, read, Village, write } from './pods.js';
 
@@ -18,6 +21,7 @@ async function three(declared: string): Promise<{ here: Village; pods: [Pod, Pod
 }
 
 const FILES = 40;
+const FOLDER = { kind: 'directory', size: 0, content: '', mode: 0o755 } as const;
 
 async function fill(pod: Pod): Promise<void> {
   for (let i = 0; i < FILES; i++) await write(pod, `file ${i}`, noise(i + 1, 3000));
@@ -97,6 +101,92 @@ test('while a pod is away or places otherwise, nothing is let go of', async () =
   here.changed();
   assert.deepEqual(await a.placement.rebalance(), NOTHING, 'nobody has said so under this declaration');
   await evenOut(pods, 2 * FILES);
+});
+
+const BY_PATH = `copies: 1
+pods: { a: { zone: x }, b: { zone: y }, c: { zone: z } }
+rules: [{ path: /there/**, copies: 2, require: { zone: [y, z] } }]
+`;
+
+test('somebody who writes without a pause keeps nobody from letting go, nor from knowing what is held', async () => {
+  const { here, pods } = await three(BY_PATH);
+  const [a, b] = pods;
+  here.linkAll();
+  await fill(a);
+  await until(() => pods.every((pod) => pod.placement.handedOver), 15_000);
+  // For the first ten minutes a pod takes it that it promised everything before it was started.
+  for (const pod of pods) pod.clock.pass(LIMITS.keptLeaseMs + 1);
+  let written = 0;
+  let writing = true;
+  const writer = (async () => {
+    while (writing) {
+      await write(b, `new ${written}`, noise(1000 + written++, 500));
+      await pause(5);
+    }
+  })();
+  await until(() => written > 20, 15_000);
+  let released = 0;
+  for (let round = 0; round < 200 && released === 0; round++) {
+    released = (await a.placement.rebalance()).chunks;
+    await pause(20);
+  }
+  assert.ok(released > 0, 'the writer keeps it from letting go');
+  const before = written;
+  let least = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < 400 && !(written > before + 100 && least < before); round++) {
+    least = Math.min(least, b.placement.underReplicated());
+    await pause(20);
+  }
+  assert.ok(least < before, `${least} of ${written} files are told to be short of copies`);
+  here.declared = BY_PATH.replace('c: { zone: z }', 'c: { zone: z, capacity: 0B }');
+  here.changed();
+  await until(() => pods[2].placement.handedOver, 15_000);
+  writing = false;
+  await writer;
+  for (let i = 0; i < FILES; i++) assert.ok((await read(b, `file ${i}`)).equals(noise(i + 1, 3000)));
+});
+
+test('with its path a file gets other places, on the pod that moves it and on the others', async () => {
+  const { here, pods } = await three(BY_PATH);
+  const [a, b, c] = pods;
+  here.linkAll();
+  await until(() => pods.every((pod) => pod.links.list().length === 2));
+  const folder = a.tree.create(ROOT, 'folder', FOLDER, {}).id;
+  const there = a.tree.create(ROOT, 'there', FOLDER, {}).id;
+  const contents: string[] = [];
+  for (let i = 0; i < 10; i++) {
+    contents.push(await write(a, `f${i}`, noise(i + 1, 3000)));
+    a.tree.rename(ROOT, `f${i}`, folder, `f${i}`);
+  }
+  await a.tree.commit();
+  await until(() => pods.every((pod) => pod.placement.handedOver), 15_000);
+  const lacking = (pod: Pod) => contents.filter((content) => pod.content.presence(content) !== 'here').length;
+  assert.ok(lacking(b) > 0 && lacking(c) > 0, 'one copy each, of which a has some');
+  b.tree.rename(ROOT, 'folder', there, 'folder');
+  await b.tree.commit();
+  await until(() => c.tree.lookup(there, 'folder') !== undefined);
+  await until(() => b.placement.settled && c.placement.settled, 15_000);
+  assert.deepEqual([lacking(b), lacking(c)], [0, 0], 'whoever says that it holds its share does');
+});
+
+test('a file that is opened on several pods gains a copy where its rule says', async () => {
+  const { here, pods } = await three(`copies: 1
+pods: { a: { media: hdd }, b: { media: hdd }, c: { media: ssd } }
+rules: [{ path: /**, require: { media: hdd }, affinity: { hot: { media: ssd } } }]
+`);
+  const [a, b, c] = pods;
+  here.linkAll();
+  const content = await write(a, 'asked for', noise(1, 3000));
+  await a.tree.commit();
+  await until(() => c.tree.lookup(ROOT, 'asked for') !== undefined);
+  const inode = a.tree.lookup(ROOT, 'asked for')?.id ?? '';
+  for (const pod of [a, b, a]) pod.placement.opened(inode);
+  here.changed();
+  await pause(50);
+  assert.equal(c.content.presence(content), 'remote', 'three times are few');
+  b.placement.opened(inode);
+  here.changed();
+  await until(() => c.content.presence(content) === 'here', 15_000);
 });
 
 test('a pod that is to hold nothing more hands over all it has', async () => {

@@ -39,7 +39,7 @@ interface Pin {
 export class Evictable {
   private readonly rows: Overlay;
   private readonly remove: (id: ChunkId, length: number) => Promise<void>;
-  private readonly bytesMax: number;
+  private bytesMax: number;
   private readonly claims: Pick<Claims, 'chunk'>;
   private readonly log: Log;
   private readonly lru: SegmentedLru;
@@ -83,6 +83,12 @@ export class Evictable {
   /** True when a chunk of this length can be cached at all. */
   admits(length: number): boolean {
     return length <= this.bytesMax;
+  }
+
+  /** They may take so many bytes from now on: what is too much is evicted. */
+  resize(bytesMax: number): void {
+    this.bytesMax = Math.max(1, bytesMax);
+    this.lru.resize(this.bytesMax);
   }
 
   /** Resolves when the chunk, if it is stored now, will be one that can be evicted. To be called with it pinned, or

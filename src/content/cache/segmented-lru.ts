@@ -19,16 +19,17 @@ const HOT_SHARE = 0.8;
  */
 export class SegmentedLru {
   private readonly options: SegmentedLruOptions;
+  private bytesMax: number;
   private readonly trial: LRUCache<ChunkId, number>;
   private readonly hot: LRUCache<ChunkId, number>;
 
   constructor(options: SegmentedLruOptions) {
     this.options = options;
+    this.bytesMax = options.bytesMax;
     const segment = () =>
       new LRUCache<ChunkId, number>({
         // Both are kept below theirs from here, together. A `max` would set aside arrays for all of it at each start.
-        maxSize: 2 * options.bytesMax,
-        maxEntrySize: options.bytesMax,
+        maxSize: Number.MAX_SAFE_INTEGER,
         sizeCalculation: (length) => Math.max(1, length),
       });
     this.trial = segment();
@@ -60,8 +61,13 @@ export class SegmentedLru {
   set(id: ChunkId, length: number, hot = false): void {
     if (hot || this.hot.has(id)) this.heat(id, length);
     else this.trial.set(id, length);
-    const { bytesMax, countMax } = this.options;
-    while (this.bytes > bytesMax || this.count > countMax) this.evictOldest();
+    this.trim();
+  }
+
+  /** May take so many bytes from now on. */
+  resize(bytesMax: number): void {
+    this.bytesMax = bytesMax;
+    this.trim();
   }
 
   /** The chunk was used again. @returns false when it is not here */
@@ -86,10 +92,14 @@ export class SegmentedLru {
     this.options.evicted(oldest.id, oldest.length);
   }
 
+  private trim(): void {
+    while (this.bytes > this.bytesMax || this.count > this.options.countMax) this.evictOldest();
+  }
+
   private heat(id: ChunkId, length: number): void {
     this.trial.delete(id);
     this.hot.set(id, length);
-    while (this.hot.size > 1 && this.hot.calculatedSize > HOT_SHARE * this.options.bytesMax) {
+    while (this.hot.size > 1 && this.hot.calculatedSize > HOT_SHARE * this.bytesMax) {
       const oldest = oldestOf(this.hot);
       if (oldest === undefined) return;
       this.hot.delete(oldest.id);
