@@ -32,8 +32,8 @@ export interface CopierOptions {
   content: Pick<ContentStore, 'presence' | 'has' | 'chunksOf' | 'keep' | 'put'>;
   peers: Pick<Peers, 'fetchNow' | 'whoHas'>;
   layout: (file: FileContent) => Layout;
-  /** Bytes per second that may be fetched now; Infinity is no limit. */
-  rate: () => number;
+  /** Bytes per second at which such files may be fetched now, together; Infinity is no limit. */
+  rate: (layout: Layout) => number;
   /** Contents were put down again, since too many others wait too: they are to be added anew later. */
   putDown: () => void;
   clock: Clock;
@@ -219,7 +219,7 @@ export class Copier {
     const where = layout(task);
     const manifest = task.content.slice(1);
     if (task.content.startsWith('m') && !content.has(manifest)) {
-      await this.bring(manifest, MANIFEST_BYTES, belongsHere(manifest, where));
+      await this.bring(manifest, MANIFEST_BYTES, belongsHere(manifest, where), where);
     }
     const chunks = await content.chunksOf(task.content, task.size);
     // Keeping what is kept already costs next to nothing, so the store need not be asked.
@@ -233,7 +233,7 @@ export class Copier {
         if (this.stopping.signal.aborted) throw interrupted();
         // Asking the store costs a look at the disk, which can be spared for the many small contents.
         const absent = chunks.length === 1 ? presence === 'remote' : !content.has(action.id);
-        if (absent) await this.bring(action.id, action.length, true);
+        if (absent) await this.bring(action.id, action.length, true, where);
         else await content.keep(action.id);
         this.copied(action.length);
       }
@@ -265,9 +265,9 @@ export class Copier {
   }
 
   /** Fetches and stores; the store checks the bytes. Only so much at a time, whatever the network's pace. */
-  private async bring(id: ChunkId, bytes: number, keep: boolean): Promise<void> {
+  private async bring(id: ChunkId, bytes: number, keep: boolean, layout: Layout): Promise<void> {
     const { content, peers } = this.options;
-    await this.pace(bytes);
+    await this.pace(bytes, layout);
     await this.budget.use(bytes, async () => {
       const chunk = await peers.fetchNow(id, this.stopping.signal);
       await content.put(id, chunk, { keep });
@@ -275,9 +275,9 @@ export class Copier {
   }
 
   /** Waits for its turn at the declared rate. */
-  private async pace(bytes: number): Promise<void> {
+  private async pace(bytes: number, layout: Layout): Promise<void> {
     const { rate, clock } = this.options;
-    const bytesPerSecond = rate();
+    const bytesPerSecond = rate(layout);
     if (!Number.isFinite(bytesPerSecond)) return;
     const nowMs = clock.monotonicMs();
     const atMs = Math.max(nowMs, this.nextFetchMs);

@@ -103,9 +103,9 @@ export class Outlook {
     return access === 'open' && this.config.frozen ? 'read-only' : access;
   }
 
-  /** True when copies are to be made slowly now. */
-  get throttles(): boolean {
-    return this.judgement.responses(this.policies.common).includes('throttle');
+  /** True when copies of files under a policy are to be made slowly now. */
+  throttles(policy: Policy): boolean {
+    return this.judgement.responses(policy).includes('throttle');
   }
 
   /** Members, the declaration, or who is about may no longer be as they were. */

@@ -93,7 +93,8 @@ export class Placement {
     const { tree, content, membership, peers, notes, clock, log } = options;
     this.options = options;
     const layout = (file: { inode: InodeId }) => this.layoutOf(file.inode);
-    const rate = () => (this.outlook.throttles ? THROTTLED_BYTES_PER_SECOND : Number.POSITIVE_INFINITY);
+    const rate = ({ policy }: Layout) =>
+      this.outlook.throttles(policy) ? THROTTLED_BYTES_PER_SECOND : Number.POSITIVE_INFINITY;
     const putDown = () => this.walker.walkLater();
     this.copier = new Copier({ tree, content, peers, layout, rate, putDown, clock, log });
     const lacking = () => ({ files: this.copier.failing, bytes: this.copier.leftBytes });
@@ -114,7 +115,7 @@ export class Placement {
       overflow,
       log,
     });
-    const wanted = (inode: InodeId) => this.holdsAnything() || this.isPinned(inode);
+    const wanted = (file: FileContent) => this.mayBelongHere(file);
     this.walker = new Walker({ tree, content, peers, copier: this.copier, wanted, clock, log });
     this.settlement = this.makeSettlement();
     this.collection = this.makeCollection();
@@ -475,6 +476,12 @@ export class Placement {
   /** True while all pods that may hold anything hold their share, and place everything as this one does. */
   private agreed(): boolean {
     return (this.settled || !this.holdsAnything()) && this.testimony.othersAgree();
+  }
+
+  /** Of a small content, which is one chunk, it is known without its list. */
+  private mayBelongHere({ inode, content }: FileContent): boolean {
+    if (!this.holdsAnything() && !this.isPinned(inode)) return false;
+    return !content.startsWith('c') || belongsHere(content.slice(1), this.layoutOf(inode));
   }
 
   private holdsAnything(): boolean {

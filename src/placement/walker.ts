@@ -18,7 +18,7 @@ export interface WalkerOptions {
   peers: Pick<Peers, 'linked' | 'whoHas'>;
   copier: Copier;
   /** True for a file of which something may belong here. */
-  wanted: (inode: InodeId) => boolean;
+  wanted: (file: FileContent) => boolean;
   clock: Clock;
   log: Log;
 }
@@ -101,9 +101,7 @@ export class Walker {
     let after: InodeId | undefined;
     while (!this.stopping.signal.aborted) {
       const page = tree.contents(after, PAGE);
-      const missing = page.filter(
-        ({ inode, content: id }) => wanted(inode) && content.presence(id) !== 'here',
-      );
+      const missing = page.filter((file) => content.presence(file.content) !== 'here' && wanted(file));
       for (const file of await select(missing)) if (!copier.add(file)) this.wanted ??= 'later';
       after = page.at(-1)?.inode;
       if (after === undefined) return;

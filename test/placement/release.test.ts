@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { LIMITS } from '../../src/base/index.js';
-import { ROOT } from '../../src/tree/index.js';
+import { ROOT, sameHeads } from '../../src/tree/index.js';
 import { connect, until } from '../sync/memory-links.js';
 import { noise, type Pod, read, Village, write } from './pods.js';
 
@@ -163,8 +163,8 @@ test('with its path a file gets other places, on the pod that moves it and on th
   const lacking = (pod: Pod) => contents.filter((content) => pod.content.presence(content) !== 'here').length;
   assert.ok(lacking(b) > 0 && lacking(c) > 0, 'one copy each, of which a has some');
   b.tree.rename(ROOT, 'folder', there, 'folder');
-  await b.tree.commit();
-  await until(() => c.tree.lookup(there, 'folder') !== undefined);
+  const heads = await b.tree.commit();
+  await until(() => sameHeads(c.tree.heads(), heads));
   await until(() => b.placement.settled && c.placement.settled, 15_000);
   assert.deepEqual([lacking(b), lacking(c)], [0, 0], 'whoever says that it holds its share does');
 });
@@ -250,5 +250,17 @@ test('a scrub reads every chunk that is here', async () => {
     reached: () => {},
     signal: new AbortController().signal,
   });
-  assert.equal(rest.files, 0, 'it goes on where it was');
+  assert.deepEqual([rest.files, rest.chunks], [0, 0], 'it goes on where it was');
+  await write(a, 'file 0', noise(200, 3000));
+  await a.tree.commit();
+  const again = await a.placement.scrub({
+    bytesPerSecond: () => Number.POSITIVE_INFINITY,
+    reached: () => {},
+    signal: new AbortController().signal,
+  });
+  assert.deepEqual(
+    [again.files, again.chunks],
+    [FILES + 1, so.chunks + 1],
+    'what was overwritten is read too',
+  );
 });

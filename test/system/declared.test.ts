@@ -49,6 +49,14 @@ rules:
     crisis: { mixed: read-only }
   - path: /halted/**
     crisis: { mixed: stop }
+  - { path: /mixed-fewer/**, crisis: { mixed: fewer-copies } }
+  - { path: /mixed-continue/**, crisis: { mixed: continue } }
+  - { path: /critical-fewer/**, min-pods: 3, crisis: { critical: fewer-copies } }
+  - { path: /critical-stop/**, min-pods: 3, crisis: { critical: [throttle, stop] } }
+  - { path: /critical-continue/**, min-pods: 3 }
+  - { path: /calm-fewer/**, crisis: { favourable: fewer-copies } }
+  - { path: /calm-read/**, crisis: { favourable: read-only } }
+  - { path: /calm-stop/**, crisis: { favourable: stop } }
   - path: /archive/**
     read-only: true
   - path: "**/scratch/**"
@@ -201,12 +209,14 @@ test('what is read-only by a rule, and all of a frozen network, answers EROFS; u
 test('a lost pod: copies are made anew, the postures show, their responses hold and end with the crisis', {
   skip,
 }, async () => {
-  for (const name of ['accounts', 'three', 'halted']) await mkdir(a.path(name));
+  for (const name of ['accounts', 'three', 'halted', ...RESPONDING]) await mkdir(a.path(name));
+  for (const name of RESPONDING) await writeFile(a.path(name, 'f'), `${name}\n`);
+  for (const name of FAVOURABLE) await assert.rejects(mkdir(a.path(name)), name);
   await writeFile(a.path('halted', 'f'), 'not now\n');
   await writeFile(a.path('accounts', 'book'), 'ours\n');
   await a.ok('sync', '--wait', '--copies', '3', '--timeout', '60s');
   for (const pod of pods) assert.equal(await posture(pod), 'favourable');
-  lan.hosts[2]?.cut();
+  lan.hosts[2]?.lose();
   await eventually(async () => {
     for (const pod of [a, b]) assert.equal(await posture(pod), 'critical', pod.logTail());
   }, 60_000);
@@ -221,6 +231,7 @@ test('a lost pod: copies are made anew, the postures show, their responses hold 
     for (const path of ['/plain/f5', '/plain/written in the crisis'])
       assert.deepEqual((await a.inspect(path)).copies, { wanted: 2, held: 2 });
   });
+  await inCrisis();
   await throttled();
   assert.match(readFileSync(pages(), 'utf8'), /alpha critical/);
   const call = JSON.parse(readFileSync(calls(), 'utf8').split('\n')[0] ?? '') as Record<string, string>;
@@ -234,6 +245,7 @@ test('a lost pod: copies are made anew, the postures show, their responses hold 
     for (const pod of pods) assert.equal(await posture(pod), 'favourable');
     assert.ok(existsSync(a.path('plain', 'written alone')));
   }, 60_000);
+  await outOfCrisis();
   await writeFile(c.path('accounts', 'book'), 'ours again\n');
   await eventually(async () =>
     assert.equal(await readFile(a.path('accounts', 'book'), 'utf8'), 'ours again\n'),
@@ -241,6 +253,38 @@ test('a lost pod: copies are made anew, the postures show, their responses hold 
   await eventually(() => assert.match(readFileSync(pages(), 'utf8'), /alpha favourable/));
   assert.equal(await readFile(b.path('halted', 'f'), 'utf8'), 'not now\n');
 });
+
+/** Folders whose rules answer a crisis, and those whose rules answer the lack of one: nothing can be made there before. */
+const RESPONDING = ['mixed-fewer', 'mixed-continue', 'critical-fewer', 'critical-stop', 'critical-continue'];
+const FAVOURABLE = ['calm-read', 'calm-stop'];
+
+const wanted = async (path: string) => (await a.inspect(path)).copies.wanted;
+
+/** What each folder answers while gamma is lost, which is mixed, and critical where a rule wants three pods. */
+async function inCrisis(): Promise<void> {
+  for (const name of ['mixed-fewer', 'critical-fewer']) assert.equal(await wanted(`/${name}/f`), 1, name);
+  for (const name of ['mixed-continue', 'critical-continue']) {
+    await writeFile(b.path(name, 'f'), 'goes on\n');
+    assert.equal(await wanted(`/${name}/f`), 2, name);
+  }
+  await assert.rejects(readFile(b.path('critical-stop', 'f')), { code: 'EIO' });
+  await mkdir(a.path('calm-fewer'));
+  for (const name of FAVOURABLE) await mkdir(a.path(name));
+  for (const name of ['calm-fewer', ...FAVOURABLE]) await writeFile(a.path(name, 'f'), `${name}\n`);
+  assert.equal(await wanted('/calm-fewer/f'), 2);
+}
+
+/** What they answer once nothing is lost. */
+async function outOfCrisis(): Promise<void> {
+  for (const name of ['mixed-fewer', 'critical-fewer']) assert.equal(await wanted(`/${name}/f`), 2, name);
+  await eventually(async () =>
+    assert.equal(await readFile(c.path('critical-continue', 'f'), 'utf8'), 'goes on\n'),
+  );
+  assert.equal(await readFile(b.path('critical-stop', 'f'), 'utf8'), 'critical-stop\n');
+  assert.equal(await wanted('/calm-fewer/f'), 1);
+  await refused(writeFile(b.path('calm-read', 'f'), 'x'));
+  await assert.rejects(readFile(b.path('calm-stop', 'f')), { code: 'EIO' });
+}
 
 /** Resolves when a file is published and has its copies. */
 async function held(path: string, bytes: number, copies: number): Promise<void> {

@@ -2,7 +2,7 @@
  * Network namespaces for system tests: hosts with an address each on one bridge, as machines on one switch.
  * Needs root and `ip`; everything has a unique name and is removed at the end, however this process ends.
  */
-import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, type SpawnOptions, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
@@ -16,6 +16,8 @@ export interface Host {
   run(command: string, args: readonly string[]): string;
   /** `cable`: the interface inside loses its carrier. `switch`: it stays up and hears nothing. */
   cut(where?: 'cable' | 'switch'): void;
+  /** Cuts the cable, and all TCP connections end at once instead of after the time of silence. */
+  lose(): void;
   heal(): void;
 }
 
@@ -56,7 +58,7 @@ export function makeNetwork(hostCount: number, options: { multicast?: boolean } 
     ip('-n', namespace, 'link', 'set', 'lo', 'up');
     ip('-n', namespace, 'link', 'set', 'eth0', 'up');
     if (options.multicast !== false) ip('-n', namespace, 'route', 'add', '224.0.0.0/4', 'dev', 'eth0');
-    return makeHost(namespace, address, outside, bridge);
+    return makeHost(namespace, address, outside, bridge, namespaces);
   });
   return {
     hosts,
@@ -87,7 +89,15 @@ function startCleaner(bridge: string, namespaces: readonly string[]): ChildProce
   return cleaner;
 }
 
-function makeHost(namespace: string, address: string, outside: string, bridge: string): Host {
+function makeHost(
+  namespace: string,
+  address: string,
+  outside: string,
+  bridge: string,
+  all: readonly string[],
+): Host {
+  const cut: Host['cut'] = (where = 'cable') =>
+    ip('link', 'set', outside, where === 'cable' ? 'down' : 'nomaster');
   return {
     name: namespace,
     address,
@@ -95,7 +105,13 @@ function makeHost(namespace: string, address: string, outside: string, bridge: s
       spawn('ip', ['netns', 'exec', namespace, command, ...args], options),
     run: (command, args) =>
       execFileSync('ip', ['netns', 'exec', namespace, command, ...args], { encoding: 'utf8' }),
-    cut: (where = 'cable') => ip('link', 'set', outside, where === 'cable' ? 'down' : 'nomaster'),
+    cut,
+    lose: () => {
+      cut();
+      // Where the kernel cannot do that, they end after the time of silence.
+      for (const name of all)
+        spawnSync('ip', ['netns', 'exec', name, 'ss', '-tnK', name === namespace ? 'src' : 'dst', address]);
+    },
     heal: () => ip('link', 'set', outside, 'master', bridge, 'up'),
   };
 }

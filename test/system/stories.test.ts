@@ -183,7 +183,7 @@ describe('the stories', { skip, concurrency: 2 }, () => {
     });
     const { reason } = await east.inspect('/posts/young');
     assert.equal(reason, '3 copies in 3 zones, by /posts/**; requiring role storage; preferring media ssd');
-    for (const place of ['west-1', 'west-2']) story.lan.hosts[names.indexOf(place)]?.cut();
+    for (const place of ['west-1', 'west-2']) story.lan.hosts[names.indexOf(place)]?.lose();
     await eventually(async () => {
       assert.deepEqual(await copies(east, '/posts/young'), { wanted: 3, held: 3 });
       await includes('/posts/young', 'east-1', 'east-2', 'north-1');
