@@ -213,7 +213,10 @@ function reasonOf(pod: Pod, inode: string): string {
   if (asked !== '') parts.push(`requiring ${asked}`);
   if (preferred !== '') parts.push(`preferring ${preferred}`);
   if (policy.pin.length > 0) parts.push(`pinned on ${policy.pin.join(', ')}`);
-  if (here) parts.push('pinned here, or asked for often here');
+  const { hot } = policy.affinity;
+  if (hot !== undefined && pod.placement.isHot(inode))
+    parts.push(`asked for often: a copy also on each pod with ${describeLabels(hot)}`);
+  else if (here) parts.push('pinned here');
   return parts.join('; ');
 }
 

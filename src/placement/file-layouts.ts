@@ -31,8 +31,12 @@ export class FileLayouts {
     const node = tree.node(inode);
     if (node === undefined) return layouts.common;
     const ageMs = Number((clock.wallNs() - node.mtime) / 1_000_000n);
-    const hot = this.heat.isHot(inode, clock.monotonicMs());
-    return layouts.of({ path: tree.pathOf(inode), ageMs, pinned, hot });
+    return layouts.of({ path: tree.pathOf(inode), ageMs, pinned, hot: this.isHot(inode) });
+  }
+
+  /** True for a file that is asked for often, here and on all pods together. */
+  isHot(inode: InodeId): boolean {
+    return this.heat.isHot(inode, this.options.clock.monotonicMs());
   }
 
   /** A file was opened here to be read. @returns the file when it is to gain a copy here by that, as its rule says */

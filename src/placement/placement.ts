@@ -211,6 +211,11 @@ export class Placement {
     if (file !== undefined) this.copier.add(file);
   }
 
+  /** True for a file that is asked for often on all pods together. */
+  isHot(inode: InodeId): boolean {
+    return this.files.isHot(inode);
+  }
+
   /** Files that are opened most here, with how often: what the other pods are to be told. */
   hotFiles(): readonly Opens[] {
     return this.files.told();

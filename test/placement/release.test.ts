@@ -187,6 +187,7 @@ rules: [{ path: /**, require: { media: hdd }, affinity: { hot: { media: ssd } } 
   b.placement.opened(inode);
   here.changed();
   await until(() => c.content.presence(content) === 'here', 15_000);
+  for (const pod of pods) assert.ok(pod.placement.isHot(inode), pod.name);
 });
 
 test('a pod that is to hold nothing more hands over all it has', async () => {
