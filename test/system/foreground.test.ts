@@ -13,7 +13,7 @@ import { endAll, eventually, TestPod } from './pods.js';
 const skip = namespacesMissing() ?? false;
 if (skip) console.log(`skipped: ${skip}`);
 
-const FILES = 40;
+const FILES = 24;
 const FILE_BYTES = 30_000;
 const PAUSE_MS = 10;
 const OPERATIONS_MIN = 20;
