@@ -1,6 +1,6 @@
 /** Two pods that see each other only through a bad network: nothing is lost, and both get there once it is better. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -94,16 +94,21 @@ test('a slow line', { skip }, () =>
   exchange('slow', { delayMs: 150 }, (before, after) => assert.ok(after.bytes > before.bytes)),
 );
 
-test('a thin line: a small file does not wait for a large one', { skip }, async () => {
+test('a thin line: names do not wait for the bytes of a large file', { skip }, async () => {
+  const weather = { bytesPerSecond: 200_000 };
   await exchange(
     'thin',
-    { bytesPerSecond: 200_000 },
+    weather,
     (before, after) => assert.ok(after.bytes > before.bytes),
     async () => {
       writeFileSync(a.path('film'), seededBytes(4_000_000, 1));
-      await eventually(() =>
-        assert.equal(readFileSync(b.path('thin-0-a')).length, bytesOf('thin-0-a').length),
-      );
+      const { bytes: start } = await line.set(weather);
+      const underWay = async () => (await line.set(weather)).bytes - start;
+      await eventually(async () => assert.ok((await underWay()) > 800_000), HEAL_MS);
+      writeFileSync(a.path('late'), bytesOf('late'));
+      await eventually(() => assert.equal(statSync(b.path('late')).size, bytesOf('late').length), HEAL_MS);
+      const passed = await underWay();
+      assert.ok(passed < 3_500_000, `${passed} bytes went over the line before the name was there`);
     },
   );
   await eventually(() => assert.equal(readFileSync(b.path('film')).length, 4_000_000), HEAL_MS);

@@ -146,7 +146,11 @@ export class Job {
     this.check();
   }
 
+  /** From the disk where it is right there: the main thread remembers what it reads, for its readers. What is wrong or
+   *  missing is for that one to mend. */
   private async fetch(id: ChunkId): Promise<Uint8Array> {
+    const here = await this.chunks.get(id).catch(() => undefined);
+    if (here !== undefined && sha256(here) === id) return here;
     return (await this.ask('chunk', id)) ?? new Uint8Array(0);
   }
 
