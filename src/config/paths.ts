@@ -34,11 +34,18 @@ export function parsePattern(text: string): PathPattern | undefined {
     .filter((name) => name !== '**')
     .join('/')
     .replace(/[*?]/g, 'x')}`;
-  const matches = (path: string) => expression.test(path);
+  // What every path that it matches begins with: most paths are told apart by that.
+  const [prefix = ''] = names
+    .map((name) => `/${name}`)
+    .join('')
+    .split(/\/\*\*|[*?]/, 1);
+  const matches = (path: string) => path.startsWith(prefix) && expression.test(path);
   const above = new RegExp(`^${names.slice(0, -1).map(partOf).join('')}$`, 'su');
   const last = new RegExp(`^${partOf(names.at(-1) ?? '').slice(1)}$`, 'su');
-  const inFolder = (folder: string) =>
-    matches(folder) || (above.test(folder) && ((name: string) => last.test(name)));
+  const inFolder = (folder: string) => {
+    if (!folder.startsWith(prefix) && !prefix.startsWith(`${folder}/`)) return false;
+    return matches(folder) || (above.test(folder) && ((name: string) => last.test(name)));
+  };
   return { text, matches, inFolder, sample, specificity: specificityOf(names) };
 }
 

@@ -62,7 +62,7 @@ test('what holds in a folder is what holds for each path in it', () => {
   });
   fc.assert(
     fc.property(
-      fc.array(pattern, { maxLength: 4 }),
+      fc.uniqueArray(pattern, { maxLength: 4 }),
       fc.array(name, { maxLength: 4 }),
       name,
       (paths, folders, file) => {
