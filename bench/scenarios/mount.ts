@@ -62,6 +62,8 @@ export const mount: Scenario = {
         untar: await untar(path, tar),
       }));
       const sshfs = await withSshfs(folder, (path) => workload(path, FILES_SSHFS));
+      // A process that has just started is still being compiled: what it does then is told beside.
+      const started = await workload(pod.path(), FILES);
       const here = { workload: await workload(pod.path(), FILES), times: await programs(pod.path(), tar) };
       const peers = [
         ...('missing' in bindfs
@@ -71,6 +73,7 @@ export const mount: Scenario = {
       ];
       return [
         ...workloadFigures(here.workload, disk.workload, {
+          'a daemon just started': started,
           bindfs: 'missing' in bindfs ? undefined : bindfs.workload,
           sshfs: 'missing' in sshfs ? undefined : sshfs,
         }),
