@@ -294,6 +294,8 @@ export class OpenFiles {
     file.publication = this.untilPublished(file, first).finally(() => {
       file.publication = undefined;
       file.publicationMs = clock.monotonicMs() - startedMs;
+      // Closed after the last look at it, and before this.
+      if (file.again && isUnpublished(file) && !this.stopping.signal.aborted) this.settle(file);
       if (file.handles === 0 && !isUnpublished(file) && file.orphan === undefined) this.forget(file);
     });
   }

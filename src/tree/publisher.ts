@@ -1,4 +1,4 @@
-import { type Clock, LIMITS, type Log, messageOf, WormholeError } from '../base/index.js';
+import { type Clock, LIMITS, type Log, messageOf, unlessAborted, WormholeError } from '../base/index.js';
 import type { EngineClient } from './engine/client.js';
 import type { Journal } from './index/journal.js';
 import type { Operation } from './schema.js';
@@ -39,9 +39,6 @@ export class Publisher {
   /** Callers of `drain`, and what ends a pause for them. */
   private draining = 0;
   private hurry: () => void = () => {};
-  private readonly stopped = new Promise<void>((resolve) => {
-    this.stopping.signal.addEventListener('abort', () => resolve());
-  });
 
   constructor(options: PublisherOptions) {
     this.options = options;
@@ -86,6 +83,7 @@ export class Publisher {
    *  journal. */
   async stop(): Promise<void> {
     this.stopping.abort();
+    this.hurry();
     await this.running;
   }
 
@@ -112,6 +110,8 @@ export class Publisher {
     if (this.stopping.signal.aborted) return;
     this.running = this.run().finally(() => {
       this.running = undefined;
+      // What was added after the last look at the queue, and before this, found it running.
+      this.kick();
     });
   }
 
@@ -123,8 +123,8 @@ export class Publisher {
       const batch = [...this.queue];
       const startedMs = this.options.clock.monotonicMs();
       try {
-        await Promise.race([this.prepare(batch), this.stopped]);
-        if (this.stopping.signal.aborted) return;
+        // A race with one promise for all of them would leave something there for each.
+        await unlessAborted(this.prepare(batch), this.stopping.signal);
         this.options.engine.apply(batch);
         this.queue.splice(0, batch.length);
         const tookMs = this.options.clock.monotonicMs() - startedMs;
@@ -132,6 +132,7 @@ export class Publisher {
         if (trouble) this.options.onTrouble(undefined);
         trouble = false;
       } catch (error) {
+        if (this.stopping.signal.aborted) return;
         if (!trouble) this.options.onTrouble(messageOf(error));
         trouble = true;
         this.options.log.error('operations could not be published, it will be tried again', { error });
@@ -149,8 +150,7 @@ export class Publisher {
     if (delay <= 0 || this.draining > 0) return;
     const over = new AbortController();
     this.hurry = () => over.abort();
-    const signal = AbortSignal.any([this.stopping.signal, over.signal]);
-    await this.options.clock.sleep(delay, signal).catch(() => {});
+    await this.options.clock.sleep(delay, over.signal).catch(() => {});
     this.hurry = () => {};
   }
 
