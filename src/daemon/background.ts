@@ -1,5 +1,6 @@
 import { messageOf } from '../base/index.js';
 import { effectivePodSettings } from '../config/index.js';
+import { listenAddress, ownAddresses } from './addresses.js';
 import { notify } from './notify.js';
 import type { Pod } from './pod.js';
 
@@ -7,7 +8,13 @@ type Stop = () => void;
 
 /** What a pod does by itself as long as it runs, beside what its parts do. */
 export function startBackground(pod: Pod): Stop {
-  const stops = [tellPresence(pod), forgetHistory(pod), watchPosture(pod), followDeclaration(pod)];
+  const stops = [
+    tellPresence(pod),
+    tellAddresses(pod),
+    forgetHistory(pod),
+    watchPosture(pod),
+    followDeclaration(pod),
+  ];
   return () => {
     for (const stop of stops) stop();
   };
@@ -31,6 +38,23 @@ function tellPresence(pod: Pod): Stop {
   };
   tell();
   const timer = setInterval(tell, PRESENCE_INTERVAL_MS);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+const ADDRESSES_INTERVAL_MS = 5_000;
+
+/** Tells the members where this pod is, now and whenever that is no longer so: those that it cannot call hear of it from
+ *  others, and call it there. */
+function tellAddresses(pod: Pod): Stop {
+  const { host } = listenAddress(pod.record, pod.settings);
+  const tell = () => {
+    const addresses = ownAddresses(host, pod.links.port);
+    // A machine that has none for the moment comes back, most likely to where it was.
+    if (addresses.length > 0) pod.membership.announce(addresses);
+  };
+  tell();
+  const timer = setInterval(tell, ADDRESSES_INTERVAL_MS);
   timer.unref();
   return () => clearInterval(timer);
 }

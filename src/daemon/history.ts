@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { WormholeError } from '../base/index.js';
 import {
+  compareOpIds,
   type DeletedEntry,
   type InodeId,
   type MassDeletion,
@@ -62,7 +63,7 @@ export function shownVersions(versions: readonly KnownVersion[]): Version[] {
   return versions.map(({ id: _, mtime: __, content: ___, ...version }) => version);
 }
 
-/** What a file's name has shown, the latest first. @throws WormholeError `is-a-directory` */
+/** What a file's name has shown, the latest first: by what each writer had seen, not by its clock. @throws WormholeError `is-a-directory` */
 export function versionsOf(pod: Pod, path: string, { node, deleted }: Found): KnownVersion[] {
   const { tree } = pod;
   const now = node ?? (deleted && tree.history.deleted(deleted.inode));
@@ -87,7 +88,7 @@ export function versionsOf(pod: Pod, path: string, { node, deleted }: Found): Kn
     for (const past of tree.history.versions(inode)) versions.push(versionOf(pod, past, 'overwritten'));
   }
   const [first, ...rest] = versions as [KnownVersion, ...KnownVersion[]];
-  return [first, ...rest.sort((a, b) => Number(b.mtime - a.mtime))];
+  return [first, ...rest.sort((a, b) => compareOpIds(b.id, a.id))];
 }
 
 function versionOf(
@@ -147,7 +148,7 @@ export async function trashOf(pod: Pod, path: string, signal: AbortSignal): Prom
   }
   return tops
     .filter((entry) => below === ROOT || isBelow(pod, entry, below))
-    .sort((a, b) => b.at - a.at)
+    .sort((a, b) => b.run - a.run || b.at - a.at)
     .map((entry) => ({
       path: deletedPath(pod, entry),
       kind: entry.kind,

@@ -26,7 +26,7 @@ import { Placement } from '../placement/index.js';
 import { openDatabase, openStore } from '../store/index.js';
 import { ChunkFetcher, Sync } from '../sync/index.js';
 import { openTree, ROOT, type Tree } from '../tree/index.js';
-import { listenAddress, ownAddresses } from './addresses.js';
+import { listenAddress } from './addresses.js';
 import { admitted } from './admission.js';
 import { startBackground } from './background.js';
 import { controlHandlers, stateOf } from './calls.js';
@@ -240,7 +240,6 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
   placement.start();
   await links.start();
   undo.push(() => links.stop());
-  membership.announce(ownAddresses(listen.host, links.port));
   for (const address of [...record.addresses, ...config.seeds]) links.dial(address);
 
   const mount = await mountFileSystem({
