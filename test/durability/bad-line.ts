@@ -1,8 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import type { Passed, Weather } from '../net/line.js';
 import type { Host } from '../system/namespaces.js';
-import type { Passed, Weather } from './bad-line-server.js';
 
 const PROGRAM = fileURLToPath(new URL('./bad-line-server.js', import.meta.url));
 

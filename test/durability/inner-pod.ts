@@ -1,6 +1,7 @@
 /**
  * A pod without kernel and sockets: all that the daemon composes over a pod's folder but the mount, the links and the
- * control socket, in a fraction of a daemon's start. Links are made in memory, between pods of one process.
+ * control socket, in a fraction of a daemon's start. Links are in memory, between pods of one process, unless others are
+ * handed in.
  */
 import { type Clock, type Log, systemClock, systemRandom, WormholeError } from '../../src/base/index.js';
 import {
@@ -13,7 +14,7 @@ import { type PodPaths, podPaths, readPodRecord } from '../../src/daemon/home.js
 import { makeNotes } from '../../src/daemon/notes.js';
 import { openFileSystem, type WormholeFileSystem } from '../../src/fs/index.js';
 import { type Membership, openMembership } from '../../src/membership/index.js';
-import { loadOrCreateIdentity } from '../../src/net/index.js';
+import { type Identity, type Links, loadOrCreateIdentity } from '../../src/net/index.js';
 import { Placement } from '../../src/placement/index.js';
 import { openDatabase, openStore } from '../../src/store/index.js';
 import { ChunkFetcher, Sync } from '../../src/sync/index.js';
@@ -23,7 +24,7 @@ import { MemoryLinks } from '../sync/memory-links.js';
 export interface InnerPod {
   paths: PodPaths;
   membership: Membership;
-  links: MemoryLinks;
+  links: Links;
   content: ContentStore;
   tree: Tree;
   sync: Sync;
@@ -40,6 +41,8 @@ export interface InnerPodOptions {
   limits?: NonNullable<ContentStoreOptions['limits']>;
   /** No other pod will ever come: what is not here is missed at once. */
   alone?: boolean;
+  /** Instead of links in memory. */
+  links?: (pod: { identity: Identity; membership: Membership }) => Links;
 }
 
 const NOBODY: ChunkSource = {
@@ -82,7 +85,7 @@ async function build(
   const membership = await openMembership({ database, identity, log: log.part('membership') });
   undo.push(() => membership.close());
   const { pod } = identity;
-  const links = new MemoryLinks(pod);
+  const links = options.links?.({ identity, membership }) ?? new MemoryLinks(pod);
   const isMember = (id: string) => membership.isMember(id);
   const chunks = new ChunkFetcher({ links, isMember, clock, log: log.part('chunks') });
   undo.push(() => chunks.close());
@@ -144,6 +147,7 @@ async function build(
   undo.push(() => fileSystem.close());
   membership.attach(links);
   placement.start();
+  await links.start();
   undo.push(() => links.stop());
   return { paths, membership, links, content, tree, sync, placement, fileSystem };
 }

@@ -28,6 +28,7 @@ let folder: string;
 let lan: TestNetwork;
 let pods: TestPod[];
 const users: User[] = [];
+let rounds = 0;
 
 before(async () => {
   if (skip) return;
@@ -61,6 +62,7 @@ async function round(victims: readonly User[]): Promise<void> {
     assert.deepEqual(await manifest.lost(pod.mount), [], `${pod.name}${pod.logTail()}`);
     assert.deepEqual(manifest.wrong, [], pod.name);
   }
+  if (++rounds % 10 === 0) console.log(`${rounds} rounds`);
 }
 
 test('one pod, killed again and again while its user writes', { skip }, async () => {

@@ -19,6 +19,8 @@ export interface Host {
   /** Cuts the cable, and all TCP connections end at once instead of after the time of silence. */
   lose(): void;
   heal(): void;
+  /** Loses its address, and has another one from then on. */
+  renumber(address: string): void;
 }
 
 export interface TestNetwork {
@@ -39,8 +41,33 @@ export function namespacesMissing(): string | undefined {
   }
 }
 
-/** @param options.multicast false leaves out the route that mDNS needs */
-export function makeNetwork(hostCount: number, options: { multicast?: boolean } = {}): TestNetwork {
+/** Why no host can stand for others behind it, or undefined: the reason to print with a skipped test. */
+export function translationMissing(): string | undefined {
+  const missing = namespacesMissing();
+  if (missing !== undefined) return missing;
+  const probe = `whp${randomBytes(3).toString('hex')}`;
+  try {
+    ip('netns', 'add', probe);
+    try {
+      translate(probe);
+    } finally {
+      ip('netns', 'del', probe);
+    }
+    return undefined;
+  } catch (error) {
+    return `address translation does not work here: ${(error as Error).message.split('\n')[0]}`;
+  }
+}
+
+/**
+ * @param options.multicast false leaves out the route that mDNS needs
+ * @param options.behind the hosts are in a network of their own behind this one, which gives what they send outside an
+ *   address of its own; nobody outside can call them
+ */
+export function makeNetwork(
+  hostCount: number,
+  options: { multicast?: boolean; behind?: Host } = {},
+): TestNetwork {
   // Interface names have at most 15 characters.
   const id = randomBytes(3).toString('hex');
   const bridge = `whb${id}`;
@@ -50,7 +77,7 @@ export function makeNetwork(hostCount: number, options: { multicast?: boolean } 
   ip('link', 'set', bridge, 'up');
   const hosts = namespaces.map((namespace, index) => {
     const outside = `whv${id}${index}`;
-    const address = `10.77.0.${index + 1}`;
+    const address = `${options.behind === undefined ? '10.77.0' : '10.78.0'}.${index + 1}`;
     ip('netns', 'add', namespace);
     ip('link', 'add', outside, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
     ip('link', 'set', outside, 'master', bridge, 'up');
@@ -60,6 +87,15 @@ export function makeNetwork(hostCount: number, options: { multicast?: boolean } 
     if (options.multicast !== false) ip('-n', namespace, 'route', 'add', '224.0.0.0/4', 'dev', 'eth0');
     return makeHost(namespace, address, outside, bridge, namespaces);
   });
+  if (options.behind !== undefined) {
+    const [router, outside, gateway] = [options.behind.name, `whr${id}`, '10.78.0.254'];
+    ip('link', 'add', outside, 'type', 'veth', 'peer', 'name', 'eth1', 'netns', router);
+    ip('link', 'set', outside, 'master', bridge, 'up');
+    ip('-n', router, 'addr', 'add', `${gateway}/24`, 'dev', 'eth1');
+    ip('-n', router, 'link', 'set', 'eth1', 'up');
+    translate(router);
+    for (const namespace of namespaces) ip('-n', namespace, 'route', 'add', 'default', 'via', gateway);
+  }
   return {
     hosts,
     async remove() {
@@ -113,7 +149,23 @@ function makeHost(
         spawnSync('ip', ['netns', 'exec', name, 'ss', '-tnK', name === namespace ? 'src' : 'dst', address]);
     },
     heal: () => ip('link', 'set', outside, 'master', bridge, 'up'),
+    renumber: (other) => {
+      ip('-n', namespace, 'addr', 'flush', 'dev', 'eth0', 'scope', 'global');
+      ip('-n', namespace, 'addr', 'add', `${other}/24`, 'dev', 'eth0');
+    },
   };
+}
+
+/** What a host forwards seems to come from itself. */
+function translate(namespace: string): void {
+  const run = (program: string, args: readonly string[], input = '') =>
+    execFileSync('ip', ['netns', 'exec', namespace, program, ...args], { input, stdio: 'pipe' });
+  run('tee', ['/proc/sys/net/ipv4/ip_forward'], '1');
+  run('nft', [
+    `add table ip nat
+    add chain ip nat out { type nat hook postrouting priority 100; }
+    add rule ip nat out oifname "eth0" masquerade`,
+  ]);
 }
 
 function ip(...args: string[]): void {
