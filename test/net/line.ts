@@ -6,7 +6,7 @@ export interface Weather {
   delayMs?: number;
   /** Bytes per second, each way. */
   bytesPerSecond?: number;
-  /** A connection is reset when so many bytes have passed. */
+  /** A connection ends when so many bytes have passed. */
   cutAfterBytes?: number;
   /** Of the piece with which so many bytes would have passed only the first half does; then the connection ends. */
   halveAfterBytes?: number;
@@ -117,11 +117,11 @@ export class Line {
     client.on('error', () => client.destroy());
     const { reorder, down } = this.weather;
     if (down) {
-      client.resetAndDestroy();
+      client.destroy();
       return;
     }
     this.passed.connections++;
-    const drop = () => client.resetAndDestroy();
+    const drop = () => client.destroy();
     this.cuts.add(drop);
     client.on('close', () => this.cuts.delete(drop));
     if (reorder === undefined) {
@@ -141,7 +141,7 @@ export class Line {
     const upstream = connect({ host, port, ...(from === undefined ? {} : { localAddress: from }) });
     const cut = () => {
       this.cuts.delete(cut);
-      for (const socket of [client, upstream]) socket.resetAndDestroy();
+      for (const socket of [client, upstream]) socket.destroy();
     };
     this.cuts.add(cut);
     const connection = { bytes: 0, cut };
