@@ -126,6 +126,8 @@ export interface CollectOptions {
   nobodyHas?: (id: ChunkId) => Promise<boolean>;
   /** Only what was unnamed before this time (of the store's uptime) is removed: all others know that it is. */
   seenByAllMs: number;
+  /** True for a chunk that another pod has just been told is kept here: it stays for this round. */
+  promised?: (id: ChunkId) => boolean;
   /** Is given the named chunks that are not evictable, a thousand at a time. */
   kept?: (ids: readonly ChunkId[]) => Promise<void>;
   /** Told now and then how many chunks were looked at. */
@@ -192,6 +194,8 @@ export interface ContentStore {
   presence(content: ContentId): 'here' | 'partly' | 'cached' | 'remote';
   /** True when the chunk is here to stay: not one that may be evicted, and not on its way out. */
   isKept(id: ChunkId): boolean;
+  /** True for a chunk that the last round of collection found without a name: it may go in a later one. */
+  isUnnamed(id: ChunkId): boolean;
   /** The content, unnamed as yet or for some time, is about to be named: none of it is collected from now on. */
   claim(content: ContentId): void;
   /** One round of removing what nothing names; another call waits for it. Small, and off the clock: what it finds

@@ -167,6 +167,10 @@ export class LocalContentStore implements ContentStore {
     return content.startsWith('m') && presence !== 'remote' ? 'partly' : presence;
   }
 
+  isUnnamed(id: ChunkId): boolean {
+    return this.parts.unnamed.since(id) !== undefined;
+  }
+
   isKept(id: ChunkId): boolean {
     return this.parts.evictable.isKept(id) && this.parts.chunks.has(id);
   }

@@ -11,7 +11,7 @@ import { holders } from './rendezvous.js';
 
 export interface CollectionOptions {
   tree: Pick<Tree, 'commit' | 'contents' | 'contentsAt' | 'events' | 'history'>;
-  content: Pick<ContentStore, 'collect' | 'release' | 'isKept' | 'chunksOf' | 'presence'>;
+  content: Pick<ContentStore, 'collect' | 'release' | 'isKept' | 'isUnnamed' | 'chunksOf' | 'presence'>;
   peers: Pick<Peers, 'linked' | 'whoHas' | 'whoKeeps' | 'whenHas' | 'serveKept'>;
   layouts: () => Layouts;
   /** Other members. */
@@ -46,7 +46,10 @@ export class Collection {
   constructor(options: CollectionOptions) {
     this.options = options;
     this.leases = new Leases(options.clock);
-    options.peers.serveKept((ids) => ids.map((id) => options.content.isKept(id) && this.leases.promise(id)));
+    const { content, peers } = options;
+    // A chunk without a name here, of which whoever asks knows a new one, would go with its history.
+    const keeps = (id: ChunkId) => content.isKept(id) && !content.isUnnamed(id) && this.leases.promise(id);
+    peers.serveKept((ids) => ids.map(keeps));
   }
 
   start(): void {
@@ -81,6 +84,7 @@ export class Collection {
       ...this.remembered(),
       nobodyHas: (id) => this.nobodyHas(id),
       seenByAllMs: this.seenByAll(),
+      promised: (id) => this.leases.isPromisedLately(id),
       kept: (ids) => this.letGo(ids, pinned),
       signal: this.stopping.signal,
     });

@@ -30,10 +30,17 @@ export class Leases {
     return true;
   }
 
+  /** True for a chunk that was promised, or may have been before the start. */
   has(id: ChunkId): boolean {
-    const now = this.clock.monotonicMs();
-    return (
-      now - Math.max(this.promised.get(id) ?? Number.NEGATIVE_INFINITY, this.startedMs) < LIMITS.keptLeaseMs
-    );
+    return this.isRecent(this.startedMs) || this.isPromisedLately(id);
+  }
+
+  /** True for a chunk that was promised since the start. */
+  isPromisedLately(id: ChunkId): boolean {
+    return this.isRecent(this.promised.get(id) ?? Number.NEGATIVE_INFINITY);
+  }
+
+  private isRecent(atMs: number): boolean {
+    return this.clock.monotonicMs() - atMs < LIMITS.keptLeaseMs;
   }
 }

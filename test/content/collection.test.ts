@@ -66,6 +66,24 @@ async function isWhole(store: LocalContentStore, content: ContentId): Promise<bo
 const small = (seed: number) => randomBytesOf(5 * KiB, seed);
 const large = (seed: number) => randomBytesOf(6000 * KiB, seed);
 
+test('what another pod was told is kept here stays, though nothing names it here', async (t) => {
+  const { store, names, round, clock } = await world(t);
+  const content = await write(store, small(1));
+  const id = content.slice(1);
+  names.set('f', content);
+  await round();
+  assert.equal(store.isUnnamed(id), false);
+  names.set('f', undefined);
+  for (let i = 0; i < 2; i++) await round();
+  assert.equal(store.isUnnamed(id), true, 'so nobody is told any more that it is kept');
+  clock.pass(HISTORY_MS);
+  const common = { naming: names, historyMs: HISTORY_MS, seenByAllMs: Number.POSITIVE_INFINITY };
+  const { signal } = new AbortController();
+  const counted = await store.collect({ ...common, promised: (chunk) => chunk === id, signal });
+  assert.deepEqual([counted?.removed, counted?.unnamed], [0, 1]);
+  assert.equal((await round()).removed, 1);
+});
+
 test('what nothing names goes after its history, in a later round than the one that found it; what is named stays', async (t) => {
   const { store, names, round } = await world(t);
   const contents = [await write(store, small(1)), await write(store, large(2))];

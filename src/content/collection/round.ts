@@ -140,7 +140,7 @@ export class Round {
   /** A chunk without a name: removes it if its time has come, else remembers it. */
   private async take(id: ChunkId, found: Omit<Collected, 'atMs'>): Promise<void> {
     const { chunks, unnamed, uptime, evictable, claims } = this.parts;
-    const { historyMs, seenByAllMs } = this.options;
+    const { historyMs, seenByAllMs, promised } = this.options;
     const length = await chunks.length(id);
     if (length === undefined) return;
     const since = unnamed.since(id);
@@ -149,7 +149,8 @@ export class Round {
     const due =
       since !== undefined && historyMs !== undefined && (passed || uptime.now() - since >= historyMs);
     // Looked at again at the very last moment: a removal begins in the same turn.
-    const free = () => !claims.has(id) && !this.named.has(id) && this.upToDate && !this.spoilt;
+    const isCounted = () => claims.has(id) || this.named.has(id) || promised?.(id) === true;
+    const free = () => !isCounted() && this.upToDate && !this.spoilt;
     if (due && since <= seenByAllMs && free() && (await evictable.drop(id, length))) {
       unnamed.forget(id);
       found.removed++;
