@@ -1,15 +1,23 @@
+import type { InodeId } from '../../src/tree/index.js';
+
 /** So long after a close a power cut may still take what was closed (contract D2). */
 const CLOSED_DURABLE_MS = 5_000;
 
 /** A content up to this size is one chunk, which has the name of its bytes. */
 const SMALL_BYTES = 64 * 1024;
 
-interface Written {
-  bytes: number;
-  pod: string;
-  atMs: number;
+/** A content that somebody was told is written. */
+export interface Written {
+  readonly token: string;
+  readonly bytes: number;
+  readonly pod: string;
+  /** Where, on that pod. */
+  readonly inode: InodeId;
+  readonly atMs: number;
   /** fsync has returned. */
   synced: boolean;
+  /** That pod was told that two have it. */
+  held: boolean;
 }
 
 /**
@@ -21,6 +29,8 @@ export class Account {
   private readonly possible = new Set<string>();
   private readonly gone = new Map<string, number>();
   acknowledged = 0;
+  /** How often an fsync returned. */
+  syncs = 0;
 
   /** Somebody begins to write it: from now on it may be seen. */
   begun(token: string): void {
@@ -28,16 +38,20 @@ export class Account {
   }
 
   /** close() returned. */
-  wrote(token: string, bytes: number, pod: string, atMs: number): void {
+  wrote(token: string, written: Omit<Written, 'token' | 'synced' | 'held'>): void {
     this.possible.add(token);
     this.acknowledged++;
-    this.written.set(token, { bytes, pod, atMs, synced: false });
+    this.written.set(token, { ...written, token, synced: false, held: false });
+    // Who writes again what was deleted wants it to stay.
+    this.gone.delete(token);
   }
 
   /** fsync() returned. */
   synced(token: string): void {
     const written = this.written.get(token);
-    if (written !== undefined) written.synced = true;
+    if (written === undefined) return;
+    written.synced = true;
+    this.syncs++;
   }
 
   /** Somebody is about to delete or to replace it. */
@@ -45,11 +59,24 @@ export class Account {
     if (token !== by && !this.gone.has(token)) this.gone.set(token, atMs);
   }
 
-  /** A pod's power was cut: what it closed just before, and did not sync, may be gone. */
-  powerCut(pod: string, atMs: number): void {
+  /** What these pods closed just before the power was cut, or after their disk had begun to fail, and did not sync, may
+   *  be gone. */
+  powerCut(pod: string, atMs: number, failingMs = Number.POSITIVE_INFINITY): void {
+    const fromMs = Math.min(atMs, failingMs) - CLOSED_DURABLE_MS;
     for (const [token, written] of this.written)
-      if (written.pod === pod && !written.synced && atMs - written.atMs <= CLOSED_DURABLE_MS)
+      if (written.pod === pod && !written.synced && !written.held && written.atMs >= fromMs)
         this.written.delete(token);
+  }
+
+  /** The pod's disk is gone: what it alone had been given is gone with it. */
+  destroyed(pod: string): void {
+    for (const [token, written] of this.written)
+      if (written.pod === pod && !written.held) this.written.delete(token);
+  }
+
+  /** Whether anybody ever wrote it. */
+  mayBe(token: string): boolean {
+    return this.possible.has(token);
   }
 
   /** Whether its chunk is called as it is. */
@@ -58,23 +85,24 @@ export class Account {
   }
 
   /** Contents that must be there. */
-  *needed(): Generator<string> {
-    for (const token of this.written.keys()) if (!this.gone.has(token)) yield token;
+  *needed(): Generator<Written> {
+    for (const [token, written] of this.written) if (!this.gone.has(token)) yield written;
   }
 
   /** What was acknowledged, and deleted or replaced no longer ago than this. */
-  *history(sinceMs: number): Generator<string> {
-    for (const [token, atMs] of this.gone) if (atMs > sinceMs && this.written.has(token)) yield token;
+  *history(sinceMs: number): Generator<Written> {
+    for (const [token, atMs] of this.gone) {
+      const written = this.written.get(token);
+      if (atMs > sinceMs && written !== undefined) yield written;
+    }
   }
 
   /** @returns what is wrong with a tree in which these contents are seen */
   problems(seen: ReadonlySet<string>): string[] {
     const problems: string[] = [];
-    for (const token of this.needed())
+    for (const { token, pod } of this.needed())
       if (!seen.has(token))
-        problems.push(
-          `${token} was acknowledged on ${this.written.get(token)?.pod}, nobody removed it, and it is gone`,
-        );
+        problems.push(`${token} was acknowledged on ${pod}, nobody removed it, and it is gone`);
     for (const token of seen)
       if (!this.possible.has(token)) problems.push(`${token} is there, and nobody wrote it`);
     return problems;

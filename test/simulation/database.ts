@@ -212,6 +212,17 @@ class SimulatedDatabase implements Database {
   }
 }
 
+/** A byte of a row turns. @returns false when there is no such row */
+export function rotRow(disk: Disk, folder: string, table: string, key: string): boolean {
+  const rows = (disk.databases.get(folder) as Stored | undefined)?.rows(table);
+  const value = rows?.get(key);
+  if (rows === undefined || value === undefined || value.length === 0) return false;
+  const rotten = Uint8Array.from(value);
+  rotten[0] = (rotten[0] as number) ^ 0x41;
+  rows.set(key, rotten);
+  return true;
+}
+
 /** Opens the database in a folder of a simulated disk, or makes it. */
 export function openSimulatedDatabase(disk: Disk, folder: string, options: { flushed: boolean }): Database {
   const stored =

@@ -112,9 +112,15 @@ export const disk = {
     const file = fileOf(opened, 'write');
     const at = opened.append ? file.size : (position ?? opened.at);
     if (opened.disk.refuses(at + length - file.size)) throw failure('ENOSPC', 'write', '');
+    if (opened.disk.fails('write')) throw failure('EIO', 'write', '');
     file.write(at, bytes.subarray(offset, offset + length));
     if (position === null) opened.at = at + length;
     return length;
+  },
+
+  /** How long an fsync takes at most, in milliseconds. */
+  syncMs(descriptor: number): number {
+    return openedAs(descriptor, 'fsync').disk.syncMs;
   },
 
   /** @returns what makes it so: an fsync covers what was written when it began */
@@ -122,7 +128,11 @@ export const disk = {
     const opened = openedAs(descriptor, 'fsync');
     const { node, disk: on } = opened;
     const finish = node.kind === 'file' ? node.sync() : () => on.syncFolder(node);
-    return finish;
+    return () => {
+      if (!on.fails('sync')) return finish();
+      if (node.kind === 'file') node.forget();
+      throw failure('EIO', 'fsync', '');
+    };
   },
 
   truncate(path: string | number, size: number): void {
@@ -151,11 +161,8 @@ export const disk = {
   mkdir(path: string, options: { recursive?: boolean } | number | undefined): void {
     const recursive = typeof options === 'object' && options.recursive === true;
     if (recursive) {
-      const parts = path.slice(SIMULATED.length).split('/');
-      for (let upTo = 2; upTo < parts.length; upTo++) {
-        const above = SIMULATED + parts.slice(0, upTo).join('/');
-        if (!disk.exists(above)) disk.mkdir(above, undefined);
-      }
+      const above = path.slice(0, path.lastIndexOf('/'));
+      if (above.length > SIMULATED.length && !disk.exists(above)) disk.mkdir(above, options);
     }
     const place = placeOf(path, 'mkdir');
     if (place.node !== undefined && recursive) return;

@@ -1,4 +1,11 @@
-import type { Numbers } from '../tree/simulation/numbers.js';
+import { Numbers } from '../tree/simulation/numbers.js';
+
+/** Of what was not synced a power cut leaves nothing. */
+export class Worst extends Numbers {
+  override below(): number {
+    return 0;
+  }
+}
 
 /** One change of a file's bytes that no fsync has covered. */
 type Change = { seq: number; at: number; bytes: Buffer } | { seq: number; size: number };
@@ -93,6 +100,11 @@ export class File {
     };
   }
 
+  /** An fsync that failed: the kernel takes for written what it could not write, and forgets it with the power. */
+  forget(): void {
+    this.unsynced = [];
+  }
+
   /** A power cut: of what was not synced, any part may have reached the disk. */
   lose(numbers: Numbers): void {
     const much = numbers.below(3);
@@ -135,6 +147,10 @@ export class Disk {
   readonly root: Folder;
   /** Bytes that files may take; undefined: as many as they like. */
   limitBytes: number | undefined;
+  /** So long an fsync takes at most, in milliseconds. */
+  syncMs = 4;
+  /** Calls of this kind end with EIO, after so many that do not. */
+  fault: { call: 'write' | 'sync'; after: number } | undefined;
   /** What else is kept on this disk, by its path: databases. */
   readonly databases = new Map<string, { powerCut(): void }>();
   /** How often the power came back. */
@@ -164,6 +180,12 @@ export class Disk {
     return count(this.root);
   }
 
+  /** Whether a call fails now. */
+  fails(call: 'write' | 'sync'): boolean {
+    const { fault } = this;
+    return fault?.call === call && fault.after-- <= 0;
+  }
+
   /** Whether so many bytes more do not fit. */
   refuses(bytes: number): boolean {
     return this.limitBytes !== undefined && bytes > 0 && this.usedBytes + bytes > this.limitBytes;
@@ -173,6 +195,15 @@ export class Disk {
   name(...naming: Naming): void {
     for (const { folder, name, node } of naming) put(folder.entries, name, node);
     this.unsynced.push(naming);
+  }
+
+  /** A byte of a file turns. @returns false when there is no such file */
+  rot(path: readonly string[]): boolean {
+    let node: File | Folder | undefined = this.root;
+    for (const part of path) node = node?.kind === 'folder' ? node.entries.get(part) : undefined;
+    if (node?.kind !== 'file' || node.size === 0) return false;
+    node.rot(0);
+    return true;
   }
 
   /** fsync of a folder: its names survive, and what else they cannot be without. */

@@ -11,8 +11,8 @@ import { LinkTable } from '../sync/link-table.js';
 import type { Numbers } from '../tree/simulation/numbers.js';
 import type { Actor, Stage } from './stage.js';
 
-const HEARTBEAT_MS = 15_000;
-const REDIAL_MS = 2_500;
+const HEARTBEAT_MS = 5_000;
+const REDIAL_MS = 1_000;
 
 /** One pod's end of all its links. */
 export class SimulatedLinks extends LinkTable<SimulatedLink> {
@@ -196,6 +196,12 @@ export class Network {
   flap(pod: PodId): void {
     const links = this.ends.get(pod)?.list() ?? [];
     if (links.length > 0) this.break(this.numbers.pick(links));
+  }
+
+  /** Nothing is heard of a pod for so long: who is linked to it gives it up when that is too long. */
+  silent(pod: PodId, ms: number): void {
+    if (ms <= HEARTBEAT_MS) return;
+    for (const link of this.ends.get(pod)?.list() ?? []) this.break(link);
   }
 
   carries(link: SimulatedLink): boolean {

@@ -10,6 +10,7 @@ import {
   sha256Bytes,
   systemClock,
 } from '../../src/base/index.js';
+import { CUTTING } from '../../src/content/chunker.js';
 import { type ContentStore, openContentStore } from '../../src/content/index.js';
 import { servePublishing } from '../../src/content/publishing/worker.js';
 import { makeNotes } from '../../src/daemon/notes.js';
@@ -21,7 +22,7 @@ import { ChunkFetcher, Sync } from '../../src/sync/index.js';
 import { serveEngine } from '../../src/tree/engine/worker.js';
 import { openTree, type Tree } from '../../src/tree/index.js';
 import { Numbers } from '../tree/simulation/numbers.js';
-import { openSimulatedDatabase } from './database.js';
+import { openSimulatedDatabase, rotRow } from './database.js';
 import { Disk } from './disk.js';
 import { SIMULATED } from './disk-calls.js';
 import { type Network, SimulatedLinks } from './links.js';
@@ -38,11 +39,32 @@ const STORE_LIMITS = {
   freeFloorBytes: 1024,
   reserveBytes: 64 * 1024,
   cacheBytes: 256 * 1024,
-  memoryBytes: 64 * 1024,
+  memoryBytes: 256,
 };
 
-// Room for as many is set aside at every start.
-Object.assign(LIMITS, { evictableChunksMax: 512 });
+// Some minutes and some files are to meet what takes hours and millions of them.
+Object.assign(LIMITS, {
+  /** Room for as many is set aside at every start. */
+  evictableChunksMax: 512,
+  changeLogChangesMax: 8,
+  contentUpkeepMs: 1_500,
+  publishEarlyMs: 3_000,
+  collectFirstMs: 20_000,
+  collectIntervalMsMin: 20_000,
+  collectGraceMs: 10_000,
+  keptLeaseMs: 30_000,
+});
+
+// And some KiB what takes megabytes.
+Object.assign(CUTTING, {
+  minBytes: 16 * 1024,
+  normalBytes: 32 * 1024,
+  maxBytes: 80 * 1024,
+  looseMask: 0xfffe0000 | 0,
+});
+
+/** Up to so long an fsync takes: of most disks, and of slow ones. */
+const SYNCS_MS = [4, 4, 40, 400];
 
 /** What is declared, as a pod knows it. */
 export interface Declared {
@@ -59,6 +81,8 @@ export interface Running {
   sync: Sync;
   placement: Placement;
   files: WormholeFileSystem;
+  /** True once the index shows what the document holds, as far as there is one. */
+  isReady(): boolean;
   /** Ends each part, the last built first. */
   stop(): Promise<void>;
 }
@@ -94,7 +118,7 @@ export class SimulatedPod {
   private readonly town: Town;
   private readonly founder: boolean;
   private readonly numbers: Numbers;
-  private readonly skewMs: number;
+  private skewMs: number;
   private actor: Actor | undefined;
   private readonly events = new Emitter<MembershipEvents>();
   private readonly presence = new Map<PodId, Record<string, unknown>>();
@@ -107,6 +131,7 @@ export class SimulatedPod {
     this.skewMs = (numbers.below(21) - 10) * 365 * 86_400_000;
     this.founder = town.members.length === 0;
     town.members.push({ id: this.id, name, role: 'storage', addedBy: this.id, addedAt: 0 });
+    this.disk.syncMs = numbers.pick(SYNCS_MS);
     town.stage.disks.set(name, this.disk);
     pods.set(this.id, this);
   }
@@ -128,11 +153,12 @@ export class SimulatedPod {
     return this.town.stage.ask(running.actor, () => question(running));
   }
 
-  /** @throws why it cannot start */
-  async start(): Promise<void> {
-    const { stage, network } = this.town;
+  /** @param options.alone no other pod can be reached until {@link enter}
+   *  @throws why it cannot start */
+  async start(options = { alone: false }): Promise<void> {
+    const { stage } = this.town;
     const actor = new Actor(this.name, new Numbers(this.numbers.below(2 ** 31)));
-    actor.skewMs = this.skewMs;
+    actor.setClock(this.skewMs);
     actor.bootId = `${this.name} ${this.disk.boots}`;
     this.actor = actor;
     let failure: unknown;
@@ -141,7 +167,7 @@ export class SimulatedPod {
       this.build(actor)
         .then((running) => {
           this.running = running;
-          network.enter(running.links);
+          if (!options.alone) this.enter();
         })
         .catch((error) => {
           failure = error;
@@ -152,6 +178,42 @@ export class SimulatedPod {
     });
     if (!(await stage.until(() => over, START_WITHIN_MS))) throw new Error(`${this.name} does not start`);
     if (failure !== undefined) throw new Error(`${this.name} cannot start`, { cause: failure });
+  }
+
+  /** From now on others can be reached. */
+  enter(): void {
+    if (this.running !== undefined) this.town.network.enter(this.running.links);
+  }
+
+  /** The clock on the wall is set to another time. */
+  setClock(byMs: number): void {
+    this.skewMs += byMs;
+    this.actor?.setClock(this.skewMs);
+  }
+
+  /** The lid is shut for so long. */
+  sleep(ms: number): void {
+    this.actor?.sleep(this.town.stage.nowMs + ms);
+  }
+
+  /** Machine and disk are gone for good, and the others take it off their list. */
+  destroy(): void {
+    this.kill();
+    const { members, stage } = this.town;
+    members.splice(
+      members.findIndex(({ id }) => id === this.id),
+      1,
+    );
+    stage.disks.delete(this.name);
+    pods.delete(this.id);
+  }
+
+  /** A byte of a chunk turns where it lies. @returns false when it does not lie on the disk yet */
+  rot(chunk: string): boolean {
+    return (
+      rotRow(this.disk, `${SIMULATED}${this.name}/database`, 'content.small', chunk) ||
+      this.disk.rot(['content', 'chunks', chunk.slice(0, 2), chunk.slice(2)])
+    );
   }
 
   /** A clean stop. */
@@ -179,9 +241,9 @@ export class SimulatedPod {
   }
 
   /** What was not synced is gone, or any part of it. */
-  powerCut(): void {
+  powerCut(numbers = this.numbers): void {
     this.kill();
-    this.disk.powerCut(this.numbers);
+    this.disk.powerCut(numbers);
   }
 
   /** A new declaration reaches this pod, and those that it is linked to. */
@@ -259,6 +321,10 @@ export class SimulatedPod {
     });
     const opened = tree;
     undo.push(() => opened.close());
+    let ready = false;
+    tree.events.on('engine', ({ state }) => {
+      ready = state === 'ready';
+    });
     const memberIds = () => members.map((member) => member.id);
     const sync = new Sync({
       links,
@@ -295,7 +361,7 @@ export class SimulatedPod {
     const stop = async () => {
       for (const step of undo.splice(0).reverse()) await step();
     };
-    return { actor, links, tree, content, sync, placement, files, stop };
+    return { actor, links, tree, content, sync, placement, files, isReady: () => ready, stop };
   }
 
   private membership(): ConstructorParameters<typeof Placement>[0]['membership'] {

@@ -5,10 +5,11 @@ import type { Disk, File, Folder } from './disk.js';
 export class Actor {
   readonly name: string;
   readonly numbers: Numbers;
-  /** What its wall clock is off by, in milliseconds. */
-  skewMs = 0;
   /** Names the run of the kernel that it is part of. */
   bootId = '';
+  /** Until then it sleeps, as on a laptop whose lid is shut. */
+  private asleepUntilMs = 0;
+  private offMs = 0;
   private readonly parent: Actor | undefined;
   private ended = false;
 
@@ -17,12 +18,30 @@ export class Actor {
     this.numbers = numbers;
     this.parent = parent;
     if (parent === undefined) return;
-    this.skewMs = parent.skewMs;
     this.bootId = parent.bootId;
   }
 
   get isAlive(): boolean {
     return !this.ended && this.parent?.isAlive !== false;
+  }
+
+  /** What its wall clock is off by, in milliseconds. */
+  get skewMs(): number {
+    return this.parent?.skewMs ?? this.offMs;
+  }
+
+  setClock(offMs: number): void {
+    this.offMs = offMs;
+  }
+
+  /** When it may have its turn next. */
+  get wakesMs(): number {
+    return this.parent?.wakesMs ?? this.asleepUntilMs;
+  }
+
+  /** Nothing of it happens until then, all that waits follows. */
+  sleep(untilMs: number): void {
+    this.asleepUntilMs = untilMs;
   }
 
   /** `kill -9`: nothing of it happens any more. */
@@ -32,7 +51,7 @@ export class Actor {
 }
 
 export interface Turn {
-  readonly atMs: number;
+  atMs: number;
   readonly order: number;
   readonly actor: Actor;
   act: (() => void) | undefined;
@@ -132,9 +151,14 @@ export class Stage {
   }
 
   private async take(): Promise<void> {
-    const { actor, act, atMs } = this.pop();
+    const turn = this.pop();
+    const { actor, act, atMs } = turn;
     this.nowMs = Math.max(this.nowMs, atMs);
     if (act === undefined || !actor.isAlive) return;
+    if (actor.wakesMs > this.nowMs) {
+      turn.atMs = actor.wakesMs;
+      return this.push(turn);
+    }
     this.turns++;
     this.note(actor.name);
     acting = { stage: this, actor };

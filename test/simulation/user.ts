@@ -3,41 +3,49 @@ import type { Caller, OpenFlags, WormholeFileSystem } from '../../src/fs/index.j
 import { type InodeId, LOST_FOUND, ROOT } from '../../src/tree/index.js';
 import type { Numbers } from '../tree/simulation/numbers.js';
 import type { Account } from './account.js';
+import { type Place, Places, READ } from './places.js';
 import { type SimulatedPod, tokenOf } from './pod.js';
 import type { Stage } from './stage.js';
 
 const VERBS = {
   create: 14,
+  again: 5,
   folder: 4,
   overwrite: 8,
   append: 8,
   patch: 4,
+  cut: 3,
   save: 8,
   rename: 6,
   move: 7,
+  exchange: 2,
   link: 3,
-  unlink: 5,
+  unlink: 6,
   remove: 2,
   read: 4,
+  hold: 5,
+  sync: 3,
 } as const;
 type Verb = keyof typeof VERBS;
 
+/** Those that act on a folder too. */
+const OF_ANYTHING: readonly Verb[] = ['rename', 'move', 'exchange', 'remove'];
+
 const NAMES = ['a', 'b.txt', 'c', 'A', '.rc', 'café', 'd', 'e'];
-const PAGE = 1_000;
 const CALLER: Caller = { uid: 0, gid: 0, pid: 1, umask: 0o022 };
-const READ: OpenFlags = { read: true, write: false, append: false, truncate: false, sync: false };
 const WRITE: OpenFlags = { ...READ, write: true };
 const SMALL_BYTES = 400;
 const LARGE_BYTES = 200_000;
-const READ_BYTES = 1024 * 1024;
+/** Every content begins with what no other has, which is shorter. */
+const HEAD_BYTES = 40;
+const REMEMBERED_MAX = 4;
+const FORGOTTEN = ['w', 'x', 'y', 'z'];
 
-/** What is at a path. */
-interface Place {
-  path: string[];
-  parent: InodeId;
-  name: string;
-  inode: InodeId;
-  kind: string;
+export interface ActOptions {
+  /** Whoever writes asks for an fsync. */
+  careful?: boolean;
+  /** What is to be done, else anything. */
+  deed?: 'forget' | 'remember' | 'letGo';
 }
 
 /** Somebody at a pod's mount, who does one thing after another, and remembers what was answered. */
@@ -47,6 +55,12 @@ export class User {
   private readonly numbers: Numbers;
   private readonly account: Account;
   private serial = 0;
+  /** What was written lately and may be written again. */
+  private readonly remembered: Buffer[] = [];
+  /** A file that is held open, and whether its bytes were here to stay when it was opened. */
+  private held: { handle: number; kept: boolean } | undefined;
+  /** Whoever writes now asks for an fsync. */
+  private careful = false;
   /** What is being done, until it is answered. */
   busy: string | undefined;
 
@@ -58,22 +72,62 @@ export class User {
   }
 
   /** Begins something; what comes of it is noted when it is answered. To be called in a turn of the pod's actor. */
-  act(said: (what: string) => void): void {
-    const verb = this.numbers.weighted(VERBS);
-    this.busy = verb;
+  act(said: (what: string) => void, options: ActOptions = {}): void {
+    const { careful = false, deed } = options;
+    const verb = careful ? this.numbers.pick(CAREFUL) : this.numbers.weighted(VERBS);
+    this.busy = deed ?? verb;
+    this.careful = careful;
     const { running } = this.pod;
-    this.do(verb)
+    (deed === undefined ? this.do(verb) : this[deed]())
       .catch((error) => {
         if (!(error instanceof WormholeError) || error.code === 'internal') throw error;
         return `refused: ${error.code}`;
       })
       .then(
-        (what) => said(`${this.pod.name}: ${verb} ${what}`),
-        (error) => said(`${this.pod.name}: ${verb} FAILED ${(error as Error).stack}`),
+        (what) => said(`${this.pod.name}: ${deed ?? verb} ${what}`),
+        (error) => said(`${this.pod.name}: ${deed ?? verb} FAILED ${(error as Error).stack}`),
       )
       .finally(() => {
         if (this.pod.running === running) this.busy = undefined;
       });
+  }
+
+  /** Writes some files, which are deleted again but for their bytes. */
+  async forget(): Promise<string> {
+    for (const name of FORGOTTEN) await this.create(ROOT, name, this.bytes());
+    await this.files.publishAll();
+    const files = (await this.places.in(ROOT, [])).filter(({ name }) => FORGOTTEN.includes(name));
+    const [first] = files;
+    if (first !== undefined && this.held === undefined) await this.hold(first);
+    for (const file of files) await this.unlink(file);
+    return `${files.length} files`;
+  }
+
+  /** Writes again what was deleted. */
+  async remember(): Promise<string> {
+    for (const [at, bytes] of [...this.remembered].entries()) await this.create(ROOT, `again ${at}`, bytes);
+    return '';
+  }
+
+  /** Reads what is held open, and closes it. */
+  async letGo(): Promise<string> {
+    if (this.held === undefined) return 'nothing';
+    const { handle, kept } = this.held;
+    this.held = undefined;
+    try {
+      return this.known(tokenOf(await this.places.readAll(handle)));
+    } catch (error) {
+      if (kept) throw new Error('what was held open cannot be read any more', { cause: error });
+      throw error;
+    } finally {
+      await this.files.release(handle);
+    }
+  }
+
+  /** The pod has died: nothing of this user's is open any more. */
+  lost(): void {
+    this.busy = undefined;
+    this.held = undefined;
   }
 
   private get files(): WormholeFileSystem {
@@ -82,38 +136,56 @@ export class User {
     return running.files;
   }
 
+  private get places(): Places {
+    return new Places(this.pod, this.files);
+  }
+
   private async do(verb: Verb): Promise<string> {
-    const places = await this.places();
+    if (verb === 'hold' && this.held !== undefined) return this.letGo();
+    const places = await this.places.all();
     const folder = this.folderOf(places);
     const name = this.numbers.pick(NAMES);
-    if (verb === 'create') return this.create(folder, name);
+    if (verb === 'create') return this.create(folder, name, this.bytes());
+    if (verb === 'again')
+      return this.create(folder, name, this.numbers.pick(this.remembered) ?? this.bytes());
     if (verb === 'folder') {
       await this.files.mkdir(folder, name, 0o755, CALLER);
       return name;
     }
-    const file = verb === 'rename' || verb === 'move' || verb === 'remove' ? undefined : 'file';
-    const candidates = places.filter(({ kind }) => file === undefined || kind === file);
-    if (candidates.length === 0) return this.create(folder, name);
+    const candidates = places.filter(({ kind }) => kind === 'file' || OF_ANYTHING.includes(verb));
+    if (candidates.length === 0) return this.create(folder, name, this.bytes());
     const at = this.numbers.pick(candidates);
     const target = {
       folder: verb === 'rename' ? at.parent : folder,
       name: verb === 'move' && !this.numbers.once(3) ? at.name : name,
     };
-    return `${at.path.join('/')} ${await this.doTo(verb, at, target)}`;
+    return `${at.path.join('/')} ${await this.doTo(verb, at, target, candidates)}`;
   }
 
-  private async doTo(verb: Verb, at: Place, to: { folder: InodeId; name: string }): Promise<string> {
+  private async doTo(
+    verb: Verb,
+    at: Place,
+    to: { folder: InodeId; name: string },
+    others: readonly Place[],
+  ): Promise<string> {
     switch (verb) {
       case 'overwrite':
         return this.overwrite(at);
       case 'append':
       case 'patch':
-        return this.write(at, verb === 'append');
+      case 'cut':
+        return this.write(at, verb);
       case 'save':
         return this.save(at);
       case 'rename':
       case 'move':
         return this.rename(at, to.folder, to.name);
+      case 'exchange': {
+        const other = this.numbers.pick(others);
+        const flags = { noreplace: false, exchange: true };
+        await this.files.rename(at.parent, at.name, other.parent, other.name, flags);
+        return other.path.join('/');
+      }
       case 'link':
         await this.files.link(at.inode, to.folder, to.name);
         return to.name;
@@ -121,23 +193,27 @@ export class User {
         return this.unlink(at);
       case 'remove':
         return this.removeAll(at);
+      case 'hold':
+        return this.hold(at);
+      case 'sync':
+        return this.sync(at);
       default:
-        return (await this.token(at)).slice(0, 8);
+        return this.known(await this.places.token(at));
     }
   }
 
   /** Bytes that nobody else has. */
   private bytes(): Buffer {
-    const head = `${this.pod.name} ${this.stage.nowMs} ${this.serial++} `;
+    const head = `${this.pod.name} ${this.stage.nowMs} ${this.serial++} `.padEnd(HEAD_BYTES);
     const large = this.numbers.once(12);
     const length = 1 + this.numbers.below(large ? LARGE_BYTES : SMALL_BYTES);
     const body = this.numbers.once(2) ? Buffer.alloc(length, 'x') : noise(this.numbers, length);
     return Buffer.concat([Buffer.from(head), body]);
   }
 
-  private async create(folder: InodeId, name: string): Promise<string> {
+  private async create(folder: InodeId, name: string, bytes: Buffer): Promise<string> {
     const { handle, stat } = await this.files.create(folder, name, 0o644, WRITE, CALLER);
-    return `${name} ${await this.fill(handle, stat.inode, this.bytes())}`;
+    return `${name} ${await this.fill(handle, stat.inode, bytes)}`;
   }
 
   /** Writes, closes, and sees to the promise that was made. */
@@ -145,23 +221,27 @@ export class User {
     const token = tokenOf(bytes);
     this.account.begun(token);
     await this.files.write(handle, 0, bytes);
-    return this.close(handle, inode, token, bytes.length);
+    const said = await this.close(handle, inode, token, bytes.length);
+    this.remembered.push(bytes);
+    if (this.remembered.length > REMEMBERED_MAX) this.remembered.shift();
+    return said;
   }
 
-  private async close(handle: number, inode: InodeId, token: string, size: number): Promise<string> {
+  private async close(handle: number, inode: InodeId, token: string, bytes: number): Promise<string> {
     const before = this.numbers.once(6);
     if (before) await this.files.fsync(handle, false);
     await this.files.flush(handle);
     // What was deleted elsewhere before it was written to is no file any more, as for every program that has one open.
     const { nlink } = await this.files.stat(inode);
-    if (nlink > 0) this.account.wrote(token, size, this.pod.name, this.stage.nowMs);
+    const { nowMs: atMs } = this.stage;
+    if (nlink > 0) this.account.wrote(token, { bytes, pod: this.pod.name, inode, atMs });
     if (before) this.account.synced(token);
-    else if (this.numbers.once(6)) {
+    else if (this.careful || this.numbers.once(6)) {
       await this.files.fsync(handle, false);
       this.account.synced(token);
     }
     await this.files.release(handle);
-    return `${token.slice(0, 8)} (${size})`;
+    return `${token.slice(0, 8)} (${bytes})`;
   }
 
   private async overwrite(at: Place): Promise<string> {
@@ -171,28 +251,30 @@ export class User {
     return this.fill(handle, at.inode, bytes);
   }
 
-  /** Some bytes, at the end or over others. */
-  private async write(at: Place, append: boolean): Promise<string> {
-    const handle = await this.files.open(at.inode, { ...WRITE, read: true, append });
-    const before = await this.steady(at, () => this.readAll(handle));
+  /** Some bytes at the end or over others, or the end cut off. */
+  private async write(at: Place, how: 'append' | 'patch' | 'cut'): Promise<string> {
+    const handle = await this.files.open(at.inode, { ...WRITE, read: true, append: how === 'append' });
+    const before = await this.places.steady(at, () => this.places.readAll(handle));
     const found = await this.files.lookup(at.parent, at.name);
-    if (found?.inode !== at.inode) {
+    if (found?.inode !== at.inode || before.length < HEAD_BYTES) {
       await this.files.release(handle);
       return 'gone';
     }
-    const piece = this.bytes();
-    const offset = append ? before.length : this.numbers.below(before.length + 1);
-    const expected = Buffer.concat([
-      before.subarray(0, offset),
-      piece,
-      before.subarray(offset + piece.length),
-    ]);
-    this.account.begun(tokenOf(expected));
-    this.account.removing(tokenOf(before), this.stage.nowMs);
-    await this.files.write(handle, offset, piece);
-    const now = await this.readAll(handle);
+    const piece = how === 'cut' ? Buffer.alloc(0) : this.bytes();
+    const offset = how === 'append' ? before.length : this.numbers.below(before.length + 1);
+    const size = HEAD_BYTES + this.numbers.below(before.length - HEAD_BYTES + 1);
+    const expected =
+      how === 'cut'
+        ? before.subarray(0, size)
+        : Buffer.concat([before.subarray(0, offset), piece, before.subarray(offset + piece.length)]);
+    const token = tokenOf(expected);
+    this.account.begun(token);
+    this.account.removing(tokenOf(before), this.stage.nowMs, token);
+    if (how === 'cut') await this.files.setStat(at.inode, { size }, handle);
+    else await this.files.write(handle, offset, piece);
+    const now = await this.places.readAll(handle);
     if (!now.equals(expected)) throw new Error('what was written is not what is read');
-    return this.close(handle, at.inode, tokenOf(now), now.length);
+    return this.close(handle, at.inode, token, now.length);
   }
 
   /** Writes a temporary file and renames it over. */
@@ -211,7 +293,9 @@ export class User {
 
   private async rename(at: Place, folder: InodeId, name: string): Promise<string> {
     const over = await this.files.lookup(folder, name);
-    const kind = over === undefined || over.inode === at.inode ? undefined : await this.kindAt(folder, name);
+    const { places } = this;
+    const kind =
+      over === undefined || over.inode === at.inode ? undefined : await places.kindAt(folder, name);
     if (kind === 'file') {
       const place = { ...at, parent: folder, name, inode: (over as { inode: InodeId }).inode };
       await this.removing(place);
@@ -229,88 +313,52 @@ export class User {
   /** `rm -rf`, entry by entry. */
   private async removeAll(at: Place): Promise<string> {
     if (at.kind !== 'directory') return this.unlink(at);
-    for (const child of await this.children(at.inode, at.path)) await this.removeAll(child);
+    for (const child of await this.places.in(at.inode, at.path)) await this.removeAll(child);
     await this.files.rmdir(at.parent, at.name);
     return '';
   }
 
+  /** Opens a file and keeps it open: whatever becomes of it, it can be read. */
+  private async hold(at: Place): Promise<string> {
+    const handle = await this.files.open(at.inode, READ);
+    const token = tokenOf(await this.places.readAll(handle));
+    this.held = { handle, kept: this.pod.running?.content.isKept(token) === true };
+    return this.known(token);
+  }
+
+  /** fsync of what somebody else may have written. */
+  private async sync(at: Place): Promise<string> {
+    const handle = await this.files.open(at.inode, { ...WRITE, read: true });
+    await this.files.fsync(handle, false);
+    await this.files.release(handle);
+    return '';
+  }
+
+  private known(token: string): string {
+    if (isContent(token) && !this.account.mayBe(token)) throw new Error(`read ${token}, which nobody wrote`);
+    return token.slice(0, 8);
+  }
+
   /** What is seen is about to be replaced or deleted, in this very turn. @returns what that is */
   private async removing(at: Place, by?: string): Promise<string> {
-    const token = await this.steady(at, async () => {
+    const token = await this.places.steady(at, async () => {
       const found = await this.files.lookup(at.parent, at.name);
       if (found === undefined) throw new WormholeError('not-found', 'it is gone');
       at.inode = found.inode;
-      return this.token(at);
+      return this.places.token(at);
     });
     this.account.removing(token, this.stage.nowMs, by);
     return token;
-  }
-
-  /** Reads something again while another pod's edit of the file came in between. */
-  private async steady<T>(at: Place, read: () => Promise<T>): Promise<T> {
-    for (;;) {
-      const before = this.pod.running?.tree.lookup(at.parent, at.name);
-      const value = await read();
-      const after = this.pod.running?.tree.lookup(at.parent, at.name);
-      if (before?.id === after?.id && before?.content === after?.content) return value;
-    }
-  }
-
-  /** What the file holds, as its user sees it. */
-  private async token(at: Place): Promise<string> {
-    const handle = await this.files.open(at.inode, READ);
-    try {
-      return tokenOf(await this.readAll(handle));
-    } finally {
-      await this.files.release(handle);
-    }
-  }
-
-  private async readAll(handle: number): Promise<Buffer> {
-    const parts: Buffer[] = [];
-    for (let at = 0; ; ) {
-      const part = await this.files.read(handle, at, READ_BYTES);
-      if (part.length === 0) return Buffer.concat(parts);
-      parts.push(Buffer.from(part));
-      at += part.length;
-    }
   }
 
   private folderOf(places: readonly Place[]): InodeId {
     const folders = places.filter(({ kind, inode }) => kind === 'directory' && inode !== LOST_FOUND);
     return this.numbers.pick([ROOT, ROOT, ...folders.map(({ inode }) => inode)]);
   }
-
-  private async kindAt(parent: InodeId, name: string): Promise<string | undefined> {
-    return (await this.files.list(parent, undefined, PAGE)).find((entry) => entry.name === name)?.kind;
-  }
-
-  private async places(): Promise<Place[]> {
-    const places = await this.children(ROOT, []);
-    for (const { kind, inode, path } of places) {
-      if (places.length > PAGE) throw new Error('folders lie in each other');
-      if (kind === 'directory') places.push(...(await this.children(inode, path)));
-    }
-    return places;
-  }
-
-  private async children(parent: InodeId, path: string[]): Promise<Place[]> {
-    const entries = await this.files.list(parent, undefined, PAGE);
-    return entries.map(({ name, inode, kind }) => ({ path: [...path, name], parent, name, inode, kind }));
-  }
-
-  /** Every path with what is there: for files the hash of their bytes, as they are read here. */
-  async everything(): Promise<{ lines: string[]; tokens: Set<string> }> {
-    const tokens = new Set<string>();
-    const lines: string[] = [];
-    for (const place of await this.places()) {
-      const token = place.kind === 'file' ? await this.token(place) : place.kind;
-      if (place.kind === 'file') tokens.add(token);
-      lines.push(`${place.path.join('/')} ${token}`);
-    }
-    return { lines: lines.sort(), tokens };
-  }
 }
+
+/** What is done where an fsync follows. */
+const CAREFUL: readonly Verb[] = ['create', 'create', 'overwrite', 'append', 'patch', 'cut', 'save', 'again'];
 
 const EMPTY = tokenOf(new Uint8Array());
 

@@ -18,6 +18,8 @@ type Loose = (...values: unknown[]) => unknown;
 
 /** A disk's answer takes so long, in milliseconds. */
 const DISK_MS = 4;
+/** Names that are asked for are in memory but once in so many times. */
+const COLD_ONCE = 16;
 
 /** Replaces a function of an object by one that asks first whether the call is the stage's. */
 function divert(owner: object, name: string, isOurs: (...values: unknown[]) => boolean, ours: Loose): void {
@@ -150,10 +152,10 @@ function divertThreads(): void {
 // ---- disk
 
 /** Does something after the time that a disk takes. */
-function slowly<T>(act: () => T): Promise<T> {
+function slowly<T>(act: () => T, upToMs = DISK_MS): Promise<T> {
   const { stage, actor } = here();
   return new Promise((resolve, reject) => {
-    stage.after(actor, 0.05 + (actor.numbers.below(1000) / 1000) * DISK_MS, () => {
+    stage.after(actor, 0.05 + (actor.numbers.below(1000) / 1000) * upToMs, () => {
       try {
         resolve(act());
       } catch (error) {
@@ -163,8 +165,8 @@ function slowly<T>(act: () => T): Promise<T> {
   });
 }
 
-function answer(done: unknown, act: () => unknown, more: () => unknown[] = () => []): void {
-  slowly(act).then(
+function answer(done: unknown, act: () => unknown, more: () => unknown[] = () => [], upToMs = DISK_MS): void {
+  slowly(act, upToMs).then(
     (value) => (done as Loose)(null, value, ...more()),
     (error) => (done as Loose)(error),
   );
@@ -241,31 +243,27 @@ function divertCallbacks(): void {
       );
     });
   for (const name of ['fsync', 'fdatasync'])
-    divert(fs, name, isDescriptor, (fd, callback) => answer(callback, disk.sync(fd as number)));
+    divert(fs, name, isDescriptor, (fd, callback) =>
+      answer(callback, disk.sync(fd as number), () => [], disk.syncMs(fd as number)),
+    );
 }
 
 function divertPromises(): void {
-  const plain = [
-    'readdir',
-    'unlink',
-    'rm',
-    'rename',
-    'link',
-    'stat',
-    'readFile',
-    'statfs',
-    'truncate',
-    'mkdir',
-  ] as const;
+  const plain = ['unlink', 'rm', 'rename', 'link', 'readFile', 'statfs', 'truncate', 'mkdir'] as const;
   for (const name of plain)
     divert(fs.promises, name, isPath, (...values) => slowly(() => (disk[name] as Call as Loose)(...values)));
+  for (const name of ['readdir', 'stat'] as const)
+    divert(fs.promises, name, isPath, async (...values) => {
+      const ask = () => (disk[name] as Call as Loose)(...values);
+      return here().actor.numbers.once(COLD_ONCE) ? slowly(ask) : ask();
+    });
   divert(fs.promises, 'open', isPath, async (path, flags) => {
     const fd = await slowly(() => disk.open(path as string, flags as string));
     return {
       fd,
       writeFile: (data: unknown) => slowly(() => writeWhole(fd, data)),
-      sync: () => slowly(disk.sync(fd)),
-      datasync: () => slowly(disk.sync(fd)),
+      sync: () => slowly(disk.sync(fd), disk.syncMs(fd)),
+      datasync: () => slowly(disk.sync(fd), disk.syncMs(fd)),
       close: () => slowly(() => disk.close(fd)),
     };
   });

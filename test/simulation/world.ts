@@ -1,36 +1,39 @@
-import assert from 'node:assert/strict';
-import { Numbers } from '../tree/simulation/numbers.js';
-import { Account } from './account.js';
-import { Network } from './links.js';
-import { type Running, SimulatedPod, type Town } from './pod.js';
-import { Stage } from './stage.js';
-import { isContent, User } from './user.js';
+import { check, collect, darkness, disaster, heal, oblivion } from './ending.js';
+import type { SimulatedPod } from './pod.js';
+import { ANSWER_WITHIN_MS, COPIES, HISTORY_MS, Scene } from './scene.js';
 
-const NAMES = ['laptop', 'desk', 'phone', 'nas', 'büro'];
-const STEPS_MIN = 25;
-const STEPS_MORE = 35;
-const PAUSE_MS = 3_000;
-const ANSWER_WITHIN_MS = 90_000;
-const HEAL_WITHIN_MS = 30 * 60_000;
-const LOOK_MS = 250;
-const CALM_MS = 2_000;
-const COPIES = 2;
-const HISTORY_MS = 120_000;
+const STEPS_MIN = 20;
+const STEPS_MORE = 30;
+const PAUSE_MS = 2_000;
+const LONG_PAUSE_MS = 15_000;
+/** What was just acknowledged is struck by a fault no later than this. */
+const SOON_MS = 20;
+const LATER_MS = 1_000;
+const SLEEP_MS = 20_000;
+const CLOCK_MS = 10 * 365 * 86_400_000;
+/** Calls of a disk that is about to fail that still go well. */
+const LAST_CALLS = 6;
 
 /** What may happen, each as often as its number says. */
 const STEPS = {
   act: 100,
-  pause: 10,
+  pause: 8,
   partition: 5,
   heal: 5,
   flap: 4,
   kill: 4,
   powerCut: 4,
+  strike: 10,
+  dark: 2,
   restart: 2,
-  start: 10,
-  collect: 4,
+  start: 12,
+  collect: 6,
   full: 1,
   room: 3,
+  failing: 3,
+  rot: 4,
+  sleep: 2,
+  clock: 2,
 } as const;
 type Step = keyof typeof STEPS;
 
@@ -41,6 +44,9 @@ export interface Outcome {
   acknowledged: number;
   /** Faults that struck while a pod had something acknowledged. */
   faults: number;
+  /** How often pods were asked for what they owed after a fault, bytes rotted, something was collected, a disk failed and
+   *  a machine burnt down with what others held. */
+  reached: Scene['reached'];
   /** What was noted, when asked for. */
   lines: string[] | undefined;
 }
@@ -50,272 +56,136 @@ export interface Outcome {
  * @throws Error that tells what went wrong, and how it came
  */
 export async function simulateWhole(seed: number, options: { lines?: boolean } = {}): Promise<Outcome> {
-  const world = new World(seed, options);
+  const scene = new Scene(seed, options);
   try {
-    await world.run();
+    await run(scene);
   } catch (error) {
-    throw new Error(`seed ${seed}\n${world.story.join('\n')}\n${world.troubles.slice(-20).join('\n')}`, {
-      cause: error,
-    });
+    const troubles = scene.town.troubles.slice(-20).join('\n');
+    throw new Error(`seed ${seed}\n${scene.story.join('\n')}\n${troubles}`, { cause: error });
   }
-  return world.outcome();
+  const { stage, account, faults, reached } = scene;
+  const { fingerprint, turns, lines } = stage;
+  return { fingerprint, turns, acknowledged: account.acknowledged, faults, reached, lines };
 }
 
-class World {
-  readonly story: string[] = [];
-  private readonly numbers: Numbers;
-  private readonly stage: Stage;
-  private readonly town: Town;
-  private readonly pods: SimulatedPod[];
-  private readonly users: User[];
-  private readonly account = new Account();
-  private declared = 0;
-  private faults = 0;
-
-  constructor(seed: number, options: { lines?: boolean }) {
-    this.numbers = new Numbers(seed);
-    this.stage = new Stage(options);
-    const network = new Network(this.stage, new Numbers(this.numbers.below(2 ** 31)));
-    network.slownessMs = this.numbers.pick([2, 20, 200]);
-    this.town = { stage: this.stage, network, members: [], troubles: [] };
-    const count = 3 + this.numbers.below(NAMES.length - 2);
-    this.pods = NAMES.slice(0, count).map(
-      (name) => new SimulatedPod(this.town, name, new Numbers(this.numbers.below(2 ** 31))),
-    );
-    this.users = this.pods.map((pod) => new User(pod, this.stage, this.numbers, this.account));
+async function run(scene: Scene): Promise<void> {
+  const { numbers, stage, pods, keepers } = scene;
+  for (const pod of pods) await pod.start();
+  declare(scene);
+  for (let steps = STEPS_MIN + numbers.below(STEPS_MORE); steps > 0; steps--) {
+    await take(scene, numbers.weighted(STEPS), numbers.pick(pods));
+    await stage.pass(numbers.below(numbers.once(3) ? PAUSE_MS : 100));
+    keepers.check(pods, stage.nowMs);
   }
+  await heal(scene);
+  await check(scene);
+  await numbers.pick([disaster, disaster, oblivion, darkness, async () => {}])(scene);
+  for (const pod of pods) pod.kill();
+}
 
-  get troubles(): string[] {
-    return this.town.troubles;
-  }
+function declare({ pods, stage }: Scene): void {
+  const text = `copies: ${COPIES}\nhistory: ${HISTORY_MS / 1000}s\n`;
+  const pod = pods[0] as SimulatedPod;
+  stage.after(pod.process, 0, () => pod.declare({ number: 1, text }));
+}
 
-  outcome(): Outcome {
-    const { fingerprint, turns, lines } = this.stage;
-    return { fingerprint, turns, acknowledged: this.account.acknowledged, faults: this.faults, lines };
-  }
-
-  async run(): Promise<void> {
-    for (const pod of this.pods) await pod.start();
-    this.declare();
-    for (let steps = STEPS_MIN + this.numbers.below(STEPS_MORE); steps > 0; steps--) {
-      const step = this.numbers.weighted(STEPS);
-      await this.step(step);
-      await this.stage.pass(this.numbers.below(this.numbers.once(3) ? PAUSE_MS : 100));
-      this.checkHolders();
-    }
-    await this.heal();
-    await this.check();
-    if (this.numbers.once(3)) await this.darkness();
-    for (const pod of this.pods) pod.kill();
-  }
-
-  private async step(step: Step): Promise<void> {
-    const pod = this.numbers.pick(this.pods);
-    if (step === 'act') return this.act(this.users[this.pods.indexOf(pod)] as User);
-    this.say(`${pod.name}: ${step}`);
-    if (step === 'pause') await this.stage.pass(this.numbers.below(20_000));
-    else if (step === 'partition') this.partition();
-    else if (step === 'heal') this.town.network.heal();
-    else if (step === 'flap') this.town.network.flap(pod.id);
-    else if (step === 'kill') this.kill(pod);
-    else if (step === 'powerCut') this.powerCut(pod);
-    else if (step === 'restart') await this.restart(pod);
-    else if (step === 'start') await this.start(pod);
-    else if (step === 'collect') await this.collect(pod);
-    else if (step === 'full') pod.disk.limitBytes = pod.disk.usedBytes;
-    else if (step === 'room') for (const each of this.pods) each.disk.limitBytes = undefined;
-  }
-
-  private say(what: string): void {
-    this.stage.note(what);
-    this.story.push(`${(this.stage.nowMs / 1000).toFixed(3)} ${what}`);
-  }
-
-  private async act(user: User): Promise<void> {
-    const { running } = user.pod;
-    if (running === undefined || user.busy !== undefined) return;
-    let failed: string | undefined;
-    this.stage.after(running.actor, 0, () =>
-      user.act((what) => {
-        this.say(what);
-        if (what.includes('FAILED')) failed = what;
-      }),
-    );
+async function take(scene: Scene, step: Step, pod: SimulatedPod): Promise<void> {
+  const { numbers, stage, network, pods } = scene;
+  if (step === 'act') {
+    const answered = scene.act(pod);
     // Now and then something else happens before it is answered.
-    if (this.numbers.once(4)) return;
-    await this.stage.until(() => user.busy === undefined, ANSWER_WITHIN_MS);
-    assert.equal(failed, undefined);
+    if (!numbers.once(4)) await answered?.();
+    return;
   }
-
-  private partition(): void {
-    const sides = new Map(this.pods.map(({ id }) => [id, this.numbers.below(2)]));
-    this.town.network.partition(
-      (pod) => sides.get(pod) ?? 0,
-      this.pods.map(({ id }) => id),
-    );
-    this.struck();
-  }
-
-  private kill(pod: SimulatedPod): void {
-    if (pod.isUp) this.struck();
-    pod.kill();
-    this.forgetWork(pod);
-  }
-
-  private powerCut(pod: SimulatedPod): void {
-    if (pod.isUp) this.struck();
-    pod.powerCut();
-    // Whoever was killed before has not made anything durable since.
-    this.account.powerCut(pod.name, pod.downMs);
-    this.forgetWork(pod);
-  }
-
-  private struck(): void {
-    if (this.account.acknowledged > 0) this.faults++;
-  }
-
-  private forgetWork(pod: SimulatedPod): void {
-    const user = this.users[this.pods.indexOf(pod)] as User;
-    if (user.busy !== undefined) this.say(`${pod.name}: ${user.busy} was never answered`);
-    user.busy = undefined;
-  }
-
-  private async restart(pod: SimulatedPod): Promise<void> {
-    if (!pod.isUp) return;
-    pod.disk.limitBytes = undefined;
-    await pod.stop();
-    this.forgetWork(pod);
-    await pod.start();
-  }
-
-  private async start(pod: SimulatedPod): Promise<void> {
-    if (pod.isUp) return;
-    // A pod does not start on a disk that is full to the last byte.
-    pod.disk.limitBytes = undefined;
-    await pod.start();
-  }
-
-  private async collect(pod: SimulatedPod): Promise<void> {
-    const { running } = pod;
-    if (running === undefined) return;
-    let over = false;
-    this.stage.after(running.actor, 0, () => {
-      running.placement.collection
-        .collect()
-        .then(
-          (found) => this.say(`${pod.name}: collected ${JSON.stringify(found)}`),
-          (error) => this.say(`${pod.name}: did not collect: ${(error as Error).message}`),
-        )
-        .finally(() => {
-          over = true;
-        });
-    });
-    await this.stage.until(() => over || !running.actor.isAlive, ANSWER_WITHIN_MS);
-  }
-
-  private declare(): void {
-    const text = `copies: ${COPIES}\nhistory: ${HISTORY_MS / 1000}s\n`;
-    const pod = this.pods[0] as SimulatedPod;
-    const declared = { number: ++this.declared, text };
-    this.stage.after(pod.process, 0, () => pod.declare(declared));
-  }
-
-  /** Every content that was acknowledged, and that nobody removed or only just removed, is on some disk. */
-  private checkHolders(): void {
-    // What is only staged has no chunk yet.
-    if (this.pods.some((pod) => !pod.isUp || pod.ask(({ files }) => files.unpublished()) > 0)) return;
-    for (const token of [...this.account.needed(), ...this.account.history(this.stage.nowMs - HISTORY_MS)]) {
-      if (!this.account.isSmall(token)) continue;
-      const holders = this.pods.filter((pod) => pod.ask(({ content }) => content.has(token))).length;
-      assert.ok(holders > 0, `nobody has ${token} any more`);
+  scene.say(`${pod.name}: ${step}`);
+  switch (step) {
+    case 'pause':
+      return stage.pass(numbers.below(LONG_PAUSE_MS));
+    case 'partition':
+      return partition(scene);
+    case 'heal':
+      return network.heal();
+    case 'flap':
+      return network.flap(pod.id);
+    case 'kill':
+      return scene.kill(pod);
+    case 'powerCut':
+      return scene.powerCut(pod);
+    case 'strike':
+      return strike(scene, pod);
+    case 'dark':
+      for (const each of pods) scene.powerCut(each);
+      return;
+    case 'restart':
+      return scene.restart(pod);
+    case 'start':
+      return scene.start(pod);
+    case 'collect':
+      for (const each of pods) await collect(scene, each);
+      return;
+    case 'full':
+      pod.disk.limitBytes = pod.disk.usedBytes;
+      return;
+    case 'room':
+      for (const each of pods) each.disk.limitBytes = undefined;
+      return;
+    case 'failing':
+      return failing(scene, pod);
+    case 'rot':
+      return rot(scene, pod);
+    case 'sleep': {
+      const ms = numbers.below(SLEEP_MS);
+      pod.sleep(ms);
+      return network.silent(pod.id, ms);
     }
+    case 'clock':
+      return pod.setClock(numbers.below(2 * CLOCK_MS) - CLOCK_MS);
   }
+}
 
-  /** All is up and linked, and it is waited until nothing is left to be done. */
-  private async heal(): Promise<void> {
-    this.say('at last');
-    this.town.network.heal();
-    for (const pod of this.pods) pod.disk.limitBytes = undefined;
-    for (const pod of this.pods) if (!pod.isUp) await pod.start();
-    this.town.network.heal();
-    await this.stage.until(() => this.users.every(({ busy }) => busy === undefined), ANSWER_WITHIN_MS);
-    let calmMs = 0;
-    for (const sinceMs = this.stage.nowMs; this.stage.nowMs - sinceMs < HEAL_WITHIN_MS; ) {
-      await this.stage.pass(LOOK_MS);
-      calmMs = this.unrest() === undefined ? calmMs + LOOK_MS : 0;
-      if (calmMs >= CALM_MS) return;
-    }
-    assert.fail(`they do not come to rest: ${this.unrest()}`);
-  }
+function partition(scene: Scene): void {
+  const sides = new Map(scene.pods.map(({ id }) => [id, scene.numbers.below(2)]));
+  scene.network.partition(
+    (pod) => sides.get(pod) ?? 0,
+    scene.pods.map(({ id }) => id),
+  );
+  scene.struck();
+}
 
-  private unrest(): string | undefined {
-    const heads = String(this.pods[0]?.running?.tree.heads());
-    for (const pod of this.pods) {
-      if (!pod.isUp) return `${pod.name} is down`;
-      const unrest = pod.ask((running) => this.unrestOf(pod.name, running, heads));
-      if (unrest !== undefined) return unrest;
-    }
-    return undefined;
-  }
+/** Something is written and fsynced, and the power is cut just then. */
+async function strike(scene: Scene, pod: SimulatedPod): Promise<void> {
+  const { numbers, stage, account } = scene;
+  const { syncs } = account;
+  const answered = scene.act(pod, { careful: true });
+  if (answered === undefined) return;
+  await stage.until(() => account.syncs > syncs || !scene.isBusy(pod), ANSWER_WITHIN_MS);
+  await stage.pass(numbers.below(numbers.once(4) ? LATER_MS : SOON_MS));
+  scene.powerCut(pod);
+  await answered();
+  if (numbers.once(2)) await scene.start(pod);
+}
 
-  private unrestOf(name: string, running: Running, heads: string): string | undefined {
-    if (running.links.list().length < this.pods.length - 1) return `${name} is not linked to all`;
-    if (running.files.unpublished() > 0) return `${name} has something to publish`;
-    if (running.tree.counts().pendingOperations > 0) return `${name} has operations that wait`;
-    if (String(running.tree.heads()) !== heads) return `${name} has other heads`;
-    if (!running.placement.settled)
-      return `${name} does not hold its share: ${JSON.stringify(running.placement.work())}`;
-    if (running.placement.underReplicated() > 0) return `${name} counts too few copies`;
-    return undefined;
-  }
+/** A disk begins to fail, and after a while the machine is started anew. */
+async function failing(scene: Scene, pod: SimulatedPod): Promise<void> {
+  const { numbers } = scene;
+  if (!pod.isUp) return;
+  scene.struck();
+  scene.fails(pod, numbers.pick(['write', 'sync']), numbers.below(LAST_CALLS));
+  for (let acts = 1 + numbers.below(3); acts > 0; acts--)
+    await scene.act(pod, { careful: numbers.once(2) })?.();
+  if ((pod.disk.fault?.after ?? 0) < 0) scene.reached.failed++;
+  if (numbers.once(2)) scene.kill(pod);
+  else scene.powerCut(pod);
+  await scene.start(pod);
+}
 
-  /** Equal trees, every byte readable everywhere, as many copies as declared, and what was acknowledged is there. */
-  private async check(): Promise<void> {
-    const trees = [];
-    for (const user of this.users) trees.push(await this.everything(user));
-    const [first, ...others] = trees as [(typeof trees)[0], ...typeof trees];
-    for (const [at, other] of others.entries())
-      assert.deepEqual(other.lines, first.lines, `${this.pods[at + 1]?.name} shows another tree`);
-    await this.checkCopies();
-    assert.deepEqual(this.account.problems(new Set([...first.tokens].filter(isContent))), []);
-  }
-
-  private async everything(user: User): ReturnType<User['everything']> {
-    const found: { value?: Awaited<ReturnType<User['everything']>>; error?: unknown } = {};
-    const actor = user.pod.process;
-    this.stage.after(actor, 0, () => {
-      user.everything().then(
-        (value) => {
-          found.value = value;
-        },
-        (error) => {
-          found.error = error;
-        },
-      );
-    });
-    await this.stage.until(() => Object.keys(found).length > 0, 10 * ANSWER_WITHIN_MS);
-    if (found.value === undefined)
-      throw new Error(`${user.pod.name} cannot read all`, { cause: found.error });
-    return found.value;
-  }
-
-  private async checkCopies(): Promise<void> {
-    const [first] = this.pods as [SimulatedPod];
-    const tree = first.running?.tree;
-    for (const { content: id } of tree?.contents(undefined, 100_000) ?? []) {
-      if (id === '') continue;
-      const holders = this.pods.filter((pod) => pod.ask(({ content }) => content.presence(id)) === 'here');
-      const said = this.pods.map((pod) => `${pod.name}: ${pod.ask(({ content }) => content.presence(id))}`);
-      assert.ok(holders.length >= COPIES, `${id} has too few copies: ${said.join(', ')}`);
-    }
-  }
-
-  /** The power fails everywhere at once: what they said that they hold, they hold. */
-  private async darkness(): Promise<void> {
-    await this.stage.pass(6_000);
-    this.say('all go dark');
-    for (const pod of this.pods) this.powerCut(pod);
-    await this.heal();
-    await this.check();
-  }
+/** A byte turns where somebody else has the same content. */
+function rot(scene: Scene, pod: SimulatedPod): void {
+  const { numbers, keepers } = scene;
+  const tokens = keepers.spare(pod);
+  const token = tokens.length === 0 ? undefined : numbers.pick(tokens);
+  if (token === undefined || !pod.rot(token)) return;
+  keepers.rots(token, pod);
+  scene.reached.rotten++;
+  scene.struck();
 }

@@ -10,8 +10,9 @@ import {
   write,
   writeSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { type Answer, diskError, then, WormholeError } from '../../base/index.js';
+import { type Answer, diskError, syncDirectory, then, WormholeError } from '../../base/index.js';
 
 const readInBackground = promisify(read);
 const writeInBackground = promisify(write);
@@ -114,7 +115,7 @@ export class StagingFile {
     if (this.syncFailure !== undefined) throw this.syncFailure;
     if (!this.unsynced) return;
     this.unsynced = false;
-    return this.using((descriptor) => syncInBackground(descriptor)).then(
+    return this.using((descriptor) => this.syncWithName(descriptor)).then(
       () => {
         this.everSynced = true;
       },
@@ -123,6 +124,12 @@ export class StagingFile {
         throw this.syncFailure;
       },
     );
+  }
+
+  /** Not every file system makes a new file's name durable along with its bytes. */
+  private async syncWithName(descriptor: number): Promise<void> {
+    await syncInBackground(descriptor);
+    if (!this.everSynced) await syncDirectory(dirname(this.path));
   }
 
   /** True when bytes may be left to the log that are not synced here: it can write them again after a power cut. */
