@@ -103,7 +103,8 @@ export async function oblivion(scene: Scene): Promise<void> {
   const pod = numbers.pick(pods);
   await scene.act(pod, { deed: 'forget' })?.();
   await heal(scene);
-  for (const each of pods) await collect(scene, each);
+  // What was asked for lately is taken for named by the first.
+  for (const each of [...pods, ...pods]) await collect(scene, each);
   await stage.pass(HISTORY_MS);
   for (const each of pods) if (each !== pod) await collect(scene, each);
   const collected = scene.begin(pod, ({ placement }) => placement.collection.collect());
