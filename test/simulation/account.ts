@@ -18,6 +18,8 @@ export interface Written {
   synced: boolean;
   /** That pod was told that two have it. */
   held: boolean;
+  /** It had been deleted, and others may not know yet that it is there again. */
+  readonly again: boolean;
 }
 
 /**
@@ -38,10 +40,11 @@ export class Account {
   }
 
   /** close() returned. */
-  wrote(token: string, written: Omit<Written, 'token' | 'synced' | 'held'>): void {
+  wrote(token: string, written: Omit<Written, 'token' | 'synced' | 'held' | 'again'>): void {
     this.possible.add(token);
     this.acknowledged++;
-    this.written.set(token, { ...written, token, synced: false, held: false });
+    const again = this.gone.has(token);
+    this.written.set(token, { ...written, token, synced: false, held: false, again });
     // Who writes again what was deleted wants it to stay.
     this.gone.delete(token);
   }

@@ -29,15 +29,18 @@ export class Keepers {
   /** @throws AssertionError when something is had by fewer than it was */
   check(pods: readonly SimulatedPod[], nowMs: number): void {
     const looked = [...this.account.needed(), ...this.account.history(nowMs - this.historyMs)];
-    const tokens = looked.map(({ token }) => token).filter((token) => this.account.isSmall(token));
+    const small = looked.filter(({ token }) => this.account.isSmall(token));
+    const tokens = small.map(({ token }) => token);
     for (const pod of pods)
       if (pod.isUp)
         this.kept.set(
           pod,
           new Set(pod.ask(({ content }) => tokens.filter((token) => content.isKept(token)))),
         );
-    for (const token of tokens) {
-      const count = Math.min(this.copies, this.of(token).length);
+    for (const { token, again } of small) {
+      // Of what was deleted and written again others may still let go.
+      if (again) this.lower(token, 1);
+      const count = Math.min(again ? 1 : this.copies, this.of(token).length);
       const least = this.least.get(token) ?? 0;
       assert.ok(count >= least, `${token} had ${least} copies, and now has ${count}`);
       if (!this.rotten.has(token)) this.least.set(token, count);
