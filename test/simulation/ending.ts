@@ -144,7 +144,8 @@ export async function disaster(scene: Scene): Promise<void> {
     if (isAlone) other.disk.syncMs = SLOW_SYNC_MS;
   }
   if (isAlone) scene.network.slownessMs = 1;
-  for (let acts = 1 + numbers.below(3); acts > 0; acts--) await scene.act(pod)?.();
+  for (let acts = numbers.below(3); acts > 0; acts--) await scene.act(pod)?.();
+  await scene.act(pod, { deed: 'note' })?.();
   await scene.ask(pod, ({ files }) => files.publishAll());
   const named = pod.ask(({ tree }) => {
     const contents = new Set(tree.contents(undefined, CONTENTS_MAX).map(({ content }) => content));

@@ -51,12 +51,6 @@ export const FAULTS: readonly (Mutation & { fault: string })[] = [
     to: 'Buffer.concat(this.parts.slice(0, Math.max(1, this.parts.length - 1)))',
   },
   {
-    fault: 'a document is acknowledged before it is durable',
-    file: 'src/tree/engine/keeper.js',
-    from: /await this\.parts\.log\.sync\(\);/,
-    to: '',
-  },
-  {
     fault: 'a pod says that it holds its share before that is durable',
     file: 'src/placement/settlement.js',
     from: /await content\.flush\(\);/,

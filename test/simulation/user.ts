@@ -46,7 +46,7 @@ export interface ActOptions {
   /** Whoever writes asks for an fsync. */
   careful?: boolean;
   /** What is to be done, else anything. */
-  deed?: 'forget' | 'remember' | 'letGo';
+  deed?: 'note' | 'forget' | 'remember' | 'letGo';
 }
 
 /** Somebody at a pod's mount, who does one thing after another, and remembers what was answered. */
@@ -91,6 +91,11 @@ export class User {
       .finally(() => {
         if (this.pod.running === running) this.busy = undefined;
       });
+  }
+
+  /** Writes something new. */
+  async note(): Promise<string> {
+    return this.create(ROOT, `note ${this.serial}`, this.bytes());
   }
 
   /** Writes some files and deletes them again, one of them held open. */

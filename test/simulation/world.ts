@@ -79,7 +79,7 @@ async function run(scene: Scene): Promise<void> {
   }
   await heal(scene);
   await check(scene);
-  await numbers.pick([disaster, disaster, oblivion, darkness, async () => {}])(scene);
+  await numbers.pick([disaster, disaster, disaster, oblivion, darkness, async () => {}])(scene);
   for (const pod of pods) pod.kill();
 }
 
