@@ -141,7 +141,7 @@ export const LIMITS = {
   announcedAddressesMax: 8,
   // ---- content, all in bytes but where the name says otherwise
   /** Verified chunks held in memory for readers. */
-  chunkMemoryBytesMax: 64 * 1024 * 1024,
+  chunkMemoryBytesMax: 48 * 1024 * 1024,
   /** Chunk lists of open files held in memory. */
   layoutMemoryBytesMax: 64 * 1024 * 1024,
   /** What one sequential reader has fetched ahead of itself. */

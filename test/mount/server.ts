@@ -3,7 +3,7 @@
  * that answers. Started by {@link serve}; obeys commands that arrive by IPC.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { makeLog, messageOf, WormholeError } from '../../src/base/index.js';
+import { makeLog, messageOf, then, WormholeError } from '../../src/base/index.js';
 import { type Mount, mountFileSystem, type Timeouts, type Way } from '../../src/mount/index.js';
 import { later } from './later.js';
 import { MEMORY_ROOT, MemoryFileSystem } from './memory-filesystem.js';
@@ -64,12 +64,13 @@ function withFaults(fileSystem: MemoryFileSystem): MemoryFileSystem {
   };
   return new Proxy(fileSystem, {
     get(target, name) {
-      if (name === 'read') {
+      if (name === 'readParts') {
         return (handle: number, offset: number, length: number, signal?: AbortSignal) => {
           counts.reads++;
           const start = Buffer.from(read(handle, 0, 6)).toString('latin1');
           const broken = Object.values(BROKEN).some((word) => start.startsWith(word));
-          return broken ? faulty(handle, 0, length, signal) : read(handle, offset, length);
+          const answer = broken ? faulty(handle, 0, length, signal) : read(handle, offset, length);
+          return then<Uint8Array, Uint8Array[]>(answer, (bytes) => [bytes]);
         };
       }
       const value = Reflect.get(target, name) as unknown;
