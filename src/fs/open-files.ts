@@ -296,7 +296,7 @@ export class OpenFiles {
       file.publicationMs = clock.monotonicMs() - startedMs;
       // Closed after the last look at it, and before this.
       if (file.again && isUnpublished(file) && !this.stopping.signal.aborted) this.settle(file);
-      if (file.handles === 0 && !isUnpublished(file) && file.orphan === undefined) this.forget(file);
+      else if (file.handles === 0 && !isUnpublished(file) && file.orphan === undefined) this.forget(file);
     });
   }
 

@@ -11,6 +11,8 @@ import { eventually, type TestPod } from './pods.js';
 const PROGRAM = fileURLToPath(new URL('./user-program.js', import.meta.url));
 /** What a user said before it did something has come by then. */
 const SAID_WITHIN_MS = 200;
+/** Lines of one path that are kept. */
+const SAID_MAX = 6;
 
 type Allowed = ReadonlySet<string | null> | 'anything';
 
@@ -22,6 +24,8 @@ export class Manifest {
   /** Names and contents that the file system said are there. */
   acknowledged = 0;
   private readonly may = new Map<string, Allowed>();
+  /** The last that was said of each path, to tell of what is lost. */
+  private readonly said = new Map<string, string[]>();
 
   get size(): number {
     return this.may.size;
@@ -38,6 +42,7 @@ export class Manifest {
     if (said.wrong !== undefined) this.wrong.push(said.wrong);
     if (said.failed !== undefined) this.failures.set(said.failed, (this.failures.get(said.failed) ?? 0) + 1);
     if (said.path === undefined) return;
+    this.said.set(said.path, [...(this.said.get(said.path) ?? []).slice(1 - SAID_MAX), line]);
     if (said.may !== undefined)
       this.may.set(said.path, said.may === 'anything' ? said.may : new Set(said.may));
     else {
@@ -55,7 +60,8 @@ export class Manifest {
       if (allowed === 'anything' || this.may.get(path) !== allowed || isAllowed(mount, path, allowed))
         return [];
       const words = [...allowed].map((each) => each?.slice(0, 8) ?? 'gone').join(' or ');
-      return [`${path} is ${hashOf(join(mount, path))?.slice(0, 8) ?? 'gone'}, not ${words}`];
+      const is = hashOf(join(mount, path))?.slice(0, 8) ?? 'gone';
+      return [`${path} is ${is}, not ${words}, after ${this.said.get(path)?.join(' ')}`];
     });
   }
 }
