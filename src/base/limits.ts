@@ -164,6 +164,9 @@ export const LIMITS = {
   evictableChunksMax: 262_144,
   /** Small files being written that are staged in memory, together; beyond, staging goes to disk. */
   stagedMemoryBytesMax: 8 * 1024 * 1024,
+  /** A database's file of up to this size is looked at before each use; a larger one where its last use was not ended.
+   *  Bytes. */
+  databaseInspectedBytes: 64 * 1024 * 1024,
   /** Disk space held back so that what write() accepted into memory can be stored on a disk that filled up. */
   reserveBytes: 16 * 1024 * 1024,
   /** Free disk space below which write() answers that the disk is full. */

@@ -71,7 +71,12 @@ function firstWord(pipe: Readable, paths: PodPaths): Promise<DaemonReady> {
     });
     lines.on('close', () => {
       if (!said)
-        reject(new WormholeError('internal', `the daemon ended before it served: see ${paths.log}.`));
+        reject(
+          new WormholeError(
+            'internal',
+            `the daemon ended before it served: start it once more, which looks at its store, and see ${paths.log}.`,
+          ),
+        );
     });
   });
 }

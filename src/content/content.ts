@@ -206,5 +206,7 @@ export interface ContentStore {
   /** How many bytes chunks may take from now on which this pod need not hold; the usual, when left out. */
   resizeCache(bytes?: number): void;
   usage(): { chunks: number; bytes: number; cachedBytes: number; stagedBytes: number; freeBytes: number };
+  /** The disk has no room, or no inode, for anything new. */
+  readonly isFull: boolean;
   close(): Promise<void>;
 }

@@ -171,8 +171,12 @@ function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; gro
 /** Opens a log; a damaged one is set aside whole, so that what follows is stored safely. */
 async function openLog(folder: string, log: Log): Promise<RecordLog> {
   const opened = await openRecordLog(folder);
-  const { damagedAt } = opened.condition;
-  if (damagedAt === undefined) return opened.log;
+  const { damagedAt, tornBytes } = opened.condition;
+  if (damagedAt === undefined) {
+    if (tornBytes > 0)
+      log.warn('the end of a log of the content store was torn and cut off', { folder, tornBytes });
+    return opened.log;
+  }
   log.error('a log of the content store is damaged: what was written after the damage is lost here', {
     folder,
     ...damagedAt,
@@ -205,7 +209,7 @@ function recover(parts: Parts, log: Log): Recovered[] {
     const there = entry.small === undefined || isThere(parts, entry.small.content);
     const survived = superseded || !there ? undefined : stagingLog.surviving(id, entry, folder);
     if (survived === undefined) {
-      stagingLog.append({ type: 'end', id });
+      stagingLog.forget(id);
       if (!superseded) log.warn('a file that was being written did not survive', { key: entry.key });
       continue;
     }

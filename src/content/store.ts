@@ -191,6 +191,10 @@ export class LocalContentStore implements ContentStore {
     this.parts.evictable.resize(bytes);
   }
 
+  get isFull(): boolean {
+    return this.parts.ground.space.isFull;
+  }
+
   usage(): { chunks: number; bytes: number; cachedBytes: number; stagedBytes: number; freeBytes: number } {
     const { totals, evictable, ground } = this.parts;
     return {

@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { decodeCbor, encodeCbor } from '../base/index.js';
+import { decodeCbor, encodeCbor, WormholeError } from '../base/index.js';
 import type { Database } from '../store/index.js';
 
 const TABLE = 'content.state';
@@ -32,7 +32,14 @@ export class Totals {
   /** To be called at the start: from here on a crash leaves a count that is not exact. */
   async begin(): Promise<{ exact: boolean }> {
     const { exact } = this;
-    await this.write(false);
+    try {
+      await this.write(false);
+    } catch (error) {
+      // A full disk must not keep the store from opening; what is counted is counted anew.
+      if (!(error instanceof WormholeError) || error.code !== 'full') throw error;
+      this.exact = false;
+      return { exact: false };
+    }
     return { exact };
   }
 

@@ -1,4 +1,4 @@
-import { createWriteStream, readFileSync, type WriteStream } from 'node:fs';
+import { createWriteStream, fstatSync, readFileSync, type WriteStream, writeSync } from 'node:fs';
 import { makeLog, messageOf, plainError } from '../base/index.js';
 import { LogFile } from './log-file.js';
 import { type DaemonOrder, type DaemonReady, READY_DESCRIPTOR } from './order.js';
@@ -8,10 +8,13 @@ import { type RunningPod, startPod } from './pod.js';
 // The process of one pod. `wh` gives it its order on standard input (an invite's code is nobody else's business,
 // and arguments can be read by everyone) and reads one line from it: that the pod serves, or why it cannot.
 
+const STDOUT_IS_FILE = fstatSync(process.stdout.fd).isFile();
+// Whoever reads may be gone; libraries that complain on a full disk must not end the process.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 let logFile: LogFile | undefined;
 const log = makeLog(
   (line) => {
-    process.stdout.write(line);
+    print(line);
     logFile?.written(line.length);
   },
   process.env['WH_LOG'] === 'debug' ? 'debug' : 'info',
@@ -64,6 +67,19 @@ try {
   const line = `${JSON.stringify({ error: plainError(error) })}\n`;
   if (report === undefined) process.exit(1);
   report.end(line, () => process.exit(1));
+}
+
+/** To the log's file, or to whoever reads. A disk without room for it costs the line, and nothing else. */
+function print(line: string): void {
+  if (!STDOUT_IS_FILE) {
+    process.stdout.write(line);
+    return;
+  }
+  try {
+    writeSync(process.stdout.fd, line);
+  } catch {
+    // The next one may find room.
+  }
 }
 
 /** The descriptor on which whoever started this daemon listens, if somebody does. */

@@ -9,7 +9,7 @@ import {
   parseNetworkConfig,
   parsePodConfig,
 } from '../config/index.js';
-import { type ContentStore, openContentStore } from '../content/index.js';
+import { type ContentStore, openContentStore, tableOfSaved } from '../content/index.js';
 import { type Guard, openFileSystem, type WormholeFileSystem } from '../fs/index.js';
 import { type Membership, openMembership } from '../membership/index.js';
 import { KernelInvalidator, type Mount, mountFileSystem, Watching } from '../mount/index.js';
@@ -23,7 +23,7 @@ import {
   makeLinks,
 } from '../net/index.js';
 import { Placement } from '../placement/index.js';
-import { openDatabase, openStore } from '../store/index.js';
+import { openSoundDatabase, openStore } from '../store/index.js';
 import { ChunkFetcher, Sync } from '../sync/index.js';
 import { openTree, ROOT, type Tree } from '../tree/index.js';
 import { listenAddress } from './addresses.js';
@@ -34,6 +34,7 @@ import { serveControl } from './control-server.js';
 import { type PodPaths, type PodRecord, readPodRecord } from './home.js';
 import { makeNotes } from './notes.js';
 import type { DaemonReady } from './order.js';
+import { giveUpReserve } from './reserves.js';
 import { scrubInBackground } from './scrubbing.js';
 
 /** Everything that a running pod is made of. */
@@ -69,8 +70,36 @@ export interface RunningPod {
 
 type Undo = () => unknown;
 
-/** Builds a pod from the ground up and serves it; what was built is taken down again when a step fails. */
+/** Damage that is met by a start, one after the other: rows of the database. */
+const REPAIRS_MAX = 8;
+
+/**
+ * Builds a pod from the ground up and serves it. A store of which something turns out to be damaged in the course of that
+ * is opened once more: opening repairs what it can. On a disk that is full to the last byte, what is held back is given up,
+ * so that users can read and delete.
+ */
 export async function startPod(
+  paths: PodPaths,
+  log: Log,
+  exit: (reason: string) => void,
+): Promise<RunningPod> {
+  for (let repairs = 0; ; ) {
+    try {
+      return await buildOrTakeDown(paths, log, exit);
+    } catch (error) {
+      if (!(error instanceof WormholeError)) throw error;
+      const reason = messageOf(error);
+      if (error.code === 'corrupt' && repairs++ < REPAIRS_MAX) {
+        log.error('the start met damage, and is tried once more', { reason });
+      } else if (error.code === 'full' && giveUpReserve(paths)) {
+        log.warn('the start found the disk full, and is tried once more with what was held back', { reason });
+      } else throw error;
+    }
+  }
+}
+
+/** What was built is taken down again when a step fails. */
+async function buildOrTakeDown(
   paths: PodPaths,
   log: Log,
   exit: (reason: string) => void,
@@ -119,7 +148,10 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
   const identity = await loadOrCreateIdentity(paths.identity, (sentence) => log.warn(sentence));
   const settings = readSettings(paths);
 
-  const database = openDatabase(store.databasePath);
+  const database = await openSoundDatabase(store.databasePath, {
+    home: tableOfSaved,
+    log: log.part('store'),
+  });
   undo.push(() => database.close());
   const membership = await openMembership({ database, identity, log: log.part('membership') });
   undo.push(() => membership.close());

@@ -94,8 +94,12 @@ function massSentence({ pod, time, deleted, folders }: MassDeletionStatus): stri
   return `${pod} deleted ${deleted} entries${where} (seen ${time}): \`wh undo\` brings them back.`;
 }
 
-function troublesOf({ engine, fileSystem }: Pod): string[] {
+function troublesOf({ engine, fileSystem, content, paths }: Pod): string[] {
   const warnings: string[] = [];
+  if (content.isFull)
+    warnings.push(
+      `The disk of ${paths.folder} is full: writing answers ENOSPC, reading and deleting go on. Free some space.`,
+    );
   if (engine.state === 'failed')
     warnings.push(`The tree's engine: ${engine.reason ?? 'it failed and is started again'}.`);
   const failure = fileSystem.failure();

@@ -28,6 +28,8 @@ import { type Presence, PresenceBoard, type Status } from './presence.js';
 
 const TABLE = 'membership';
 const RECORD = 'network';
+/** The record once more, on a page of its own: without it nothing that others say can be checked. */
+const COPY_TABLE = 'membership-record';
 /** A stop waits no longer for the shared document to be saved; the ledger has all that matters. */
 const CLOSE_TIMEOUT_MS = 2_000;
 /** Addresses that are tried of one member. */
@@ -99,16 +101,38 @@ export async function joinMembership(
   return begin(options, record, facts, snapshot);
 }
 
-/** @throws WormholeError `no-network` where the store holds none, `corrupt` */
+/** @throws WormholeError `corrupt` where the store holds no network, or the identity is not that of a member */
 export async function openMembership(options: MembershipOptions): Promise<Membership> {
-  const bytes = options.database.table(TABLE).get(RECORD);
-  if (bytes === undefined) {
-    throw new WormholeError('no-network', 'this pod belongs to no network yet: run wh new or wh join');
-  }
+  const membership = await Membership.open(options, await storedRecord(options.database));
+  if (membership.knows(membership.self)) return membership;
+  await membership.close();
+  const cure = 'put identity.pem and the store back from one backup, or join again as a new pod';
+  throw new WormholeError(
+    'corrupt',
+    `the key in identity.pem is not the one that this pod joined with: ${cure}`,
+  );
+}
+
+/** From either of its places; where one has lost it, it is put there again. */
+async function storedRecord(database: Database): Promise<NetworkRecord> {
+  const tables = [TABLE, COPY_TABLE];
+  const found = tables.map((table) => database.table(table).get(RECORD));
+  const bytes = found.find(
+    (candidate) => candidate !== undefined && parseNetworkRecord(candidate) !== undefined,
+  );
   const record = parseNetworkRecord(bytes);
-  if (record === undefined)
-    throw new WormholeError('corrupt', "the network's record in the store is damaged");
-  return Membership.open(options, record);
+  if (bytes === undefined || record === undefined) {
+    const cure = "put the pod's folder back from a backup, or join again as a new pod";
+    throw new WormholeError(
+      'corrupt',
+      `the store does not say any more to which network it belongs: ${cure}`,
+    );
+  }
+  const missing = tables.filter((_, index) => found[index] === undefined);
+  const value = Uint8Array.from(bytes);
+  // A disk that is full has one of them still.
+  await database.write(missing.map((table) => ({ table, key: RECORD, value }))).catch(() => {});
+  return record;
 }
 
 /** One durable batch: after it, {@link openMembership} finds the whole network; before, nothing. */
@@ -124,7 +148,7 @@ async function begin(
     return fact === undefined ? [] : [{ ...fact, bytes: bytes as Uint8Array }];
   });
   options.database.writeNow((batch) => {
-    batch.table(TABLE).put(RECORD, encodeNetworkRecord(record));
+    for (const table of [TABLE, COPY_TABLE]) batch.table(table).put(RECORD, encodeNetworkRecord(record));
     for (const write of [...ledgerWrites(valid), notebookWrite(network, snapshot)]) {
       if (write.value !== undefined) batch.table(write.table).put(write.key, write.value);
     }
@@ -186,6 +210,11 @@ export class Membership {
 
   isMember(pod: PodId): boolean {
     return this.roll.members.has(pod);
+  }
+
+  /** Whether it belongs, or did once. */
+  knows(pod: PodId): boolean {
+    return this.isMember(pod) || this.roll.removed.has(pod);
   }
 
   member(pod: PodId): Member | undefined {

@@ -46,8 +46,19 @@ export class Notebook {
   private readonly storage: DatabaseStorage;
   private readonly adapter: LinksNetwork;
 
-  /** @throws Error when the document is not in the database */
+  /** A document that was lost with damaged rows is begun anew: the others have it, and facts are put back. */
   static async open(options: NotebookOptions): Promise<Notebook> {
+    try {
+      return await Notebook.find(options);
+    } catch (error) {
+      options.log.error('the members document is lost here and begun anew', { reason: messageOf(error) });
+      const { table, key, value } = notebookWrite(options.network, await emptyNotebook());
+      await options.database.write([{ table, key, ...(value === undefined ? {} : { value }) }]);
+      return Notebook.find(options);
+    }
+  }
+
+  private static async find(options: NotebookOptions): Promise<Notebook> {
     const document = documentIdOf(options.network);
     const storage = new DatabaseStorage(options);
     const adapter = new LinksNetwork({ document, isMember: options.isMember, log: options.log });

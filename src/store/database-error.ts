@@ -17,7 +17,7 @@ export function databaseError(cause: unknown, path: string): WormholeError {
   const full = code === ENOSPC || code === EDQUOT || (code === EIO && isDiskFull(path));
   if (full) return diskError(what, Object.assign(new Error(messageOf(cause)), { code: 'ENOSPC', cause }));
   if (typeof code === 'number' && DAMAGED.has(code)) {
-    const message = `${what} is damaged: keep a copy of it, and run wh fsck`;
+    const message = `${what} is damaged: stop and start this pod, which repairs it`;
     return new WormholeError('corrupt', message, { cause });
   }
   return diskError(what, cause);

@@ -6,7 +6,7 @@ import { databaseError } from './database-error.js';
 import { DatabaseRoom } from './database-room.js';
 import { DATA, prepareDatabase } from './lmdb-file.js';
 import { checkKey, keyEncoder } from './lmdb-key.js';
-import { LmdbTable, type Store } from './lmdb-table.js';
+import { LmdbTable, type Store, type TableGuard } from './lmdb-table.js';
 import { frameValue, valueEncoder } from './value-frame.js';
 
 export interface DatabaseOptions {
@@ -16,6 +16,8 @@ export interface DatabaseOptions {
   /** False leaves commits to the kernel's own pace, for data that can be built again: see `beginUnflushed`. All
    *  threads of a process must say the same. */
   flushed?: boolean;
+  /** Called when something read from the file shows that it is damaged. */
+  onDamage?: TableGuard['damaged'];
 }
 
 /** One TiB: far above any index, and a hundred databases of one process still fit into 47 bits of address space. */
@@ -33,7 +35,7 @@ export function openDatabase(path: string, options: DatabaseOptions = {}): Datab
   try {
     // Closing is asynchronous only where something was written.
     prepareDatabase(path, (folder) => void openRoot(folder, options).close());
-    return new LmdbDatabase(openRoot(path, options), path);
+    return new LmdbDatabase(openRoot(path, options), path, options.onDamage);
   } catch (error) {
     throw databaseError(error, path);
   }
@@ -64,19 +66,21 @@ class LmdbDatabase implements Database {
   private readonly path: string;
   private readonly tables = new Map<string, LmdbTable>();
   private readonly pending = new Set<Promise<void>>();
-  private readonly guard = {
-    check: () => this.checkOpen(),
-    checkWrite: (bytes?: number) => this.checkBatch(bytes),
-  };
+  private readonly guard: TableGuard;
   private readonly room: DatabaseRoom;
   private batch: { opened: string[]; claimed: number } | undefined;
   /** Why nothing can be written any more. */
   private refusal: WormholeError | undefined;
   private closed = false;
 
-  constructor(root: Root, path: string) {
+  constructor(root: Root, path: string, onDamage?: DatabaseOptions['onDamage']) {
     this.root = root;
     this.path = path;
+    this.guard = {
+      check: () => this.checkOpen(),
+      checkWrite: (bytes?: number) => this.checkBatch(bytes),
+      damaged: (error, row) => onDamage?.(error, row),
+    };
     const usedBytes = () => {
       const { lastPageNumber, pageSize } = root.getStats() as { lastPageNumber: number; pageSize: number };
       return (lastPageNumber + 1) * pageSize;
@@ -162,7 +166,7 @@ class LmdbDatabase implements Database {
     if (this.batch === undefined) this.probe();
     try {
       const store = this.root.openDB<Uint8Array, string>(name, tableOptions);
-      const table = new LmdbTable(store, this.path, this.guard);
+      const table = new LmdbTable(store, name, this.path, this.guard);
       this.tables.set(name, table);
       this.batch?.opened.push(name);
       return table;
@@ -178,6 +182,7 @@ class LmdbDatabase implements Database {
   /** The project's error for a batch that lmdb could not carry out. */
   private failed(cause: unknown): WormholeError {
     const error = databaseError(cause, this.path);
+    if (error.code === 'corrupt') this.guard.damaged(error);
     // The disk is failing: nothing is tried again.
     if (error.code === 'io') this.refusal ??= error;
     return error;

@@ -153,7 +153,7 @@ function checkDatabaseFile(path: string): void {
 }
 
 function damaged(path: string): WormholeError {
-  const message = `${path} is damaged: keep a copy of it, and run wh fsck`;
+  const message = `${path} is damaged: stop and start this pod, which repairs it`;
   return new WormholeError('corrupt', message);
 }
 

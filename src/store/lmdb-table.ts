@@ -1,8 +1,9 @@
 import type { RangeOptions as LmdbRangeOptions, Database as LmdbStore } from 'lmdb';
+import type { WormholeError } from '../base/index.js';
 import type { WritableTable } from './database.js';
 import { databaseError } from './database-error.js';
 import { checkKey, FIRST_KEY } from './lmdb-key.js';
-import { frameValue, unframeValue } from './value-frame.js';
+import { frameValue, rottenRow, unframeValue } from './value-frame.js';
 
 export type Store = LmdbStore<Uint8Array, string>;
 
@@ -23,16 +24,25 @@ export interface TableGuard {
   /** @param bytes of the value that is to be written; undefined: a row is removed
    *  @throws WormholeError when no batch is running, or the disk has no room */
   checkWrite(bytes?: number): void;
+  /** Hears of every damage that is found. @param row that is not what was put; undefined: it is not the row alone */
+  damaged(error: WormholeError, row?: DamagedRow): void;
+}
+
+export interface DamagedRow {
+  table: string;
+  key: string;
 }
 
 /** One named table on one thread. `writable` says whether a batch of this thread is running. */
 export class LmdbTable implements WritableTable {
   readonly store: Store;
+  private readonly name: string;
   private readonly path: string;
   private readonly guard: TableGuard;
 
-  constructor(store: Store, path: string, guard: TableGuard) {
+  constructor(store: Store, name: string, path: string, guard: TableGuard) {
     this.store = store;
+    this.name = name;
     this.path = path;
     this.guard = guard;
   }
@@ -41,7 +51,7 @@ export class LmdbTable implements WritableTable {
     checkKey(key);
     this.guard.check();
     const framed = this.run(() => this.store.get(key));
-    return framed === undefined ? undefined : unframeValue(key, framed);
+    return framed === undefined ? undefined : this.unframe(key, framed);
   }
 
   has(key: string): boolean {
@@ -51,6 +61,7 @@ export class LmdbTable implements WritableTable {
   }
 
   range(options: RangeOptions): Generator<Entry> {
+    const openEntry = ({ key, value }: Entry) => ({ key, value: this.unframe(key, value) });
     return this.blocks(options, (bounds) => this.store.getRange(bounds), keyOfEntry, openEntry);
   }
 
@@ -67,7 +78,7 @@ export class LmdbTable implements WritableTable {
     try {
       for (let entry = this.run(next); entry.done !== true; entry = this.run(next)) {
         const { key, value } = entry.value;
-        if (!visit(key, unframeValue(key, value))) return;
+        if (!visit(key, this.unframe(key, value))) return;
       }
     } finally {
       entries.return?.();
@@ -114,11 +125,21 @@ export class LmdbTable implements WritableTable {
     }
   }
 
+  private unframe(key: string, framed: Uint8Array): Uint8Array {
+    const value = unframeValue(key, framed);
+    if (value !== undefined) return value;
+    const error = rottenRow();
+    this.guard.damaged(error, { table: this.name, key });
+    throw error;
+  }
+
   private run<T>(action: () => T): T {
     try {
       return action();
-    } catch (error) {
-      throw databaseError(error, this.path);
+    } catch (cause) {
+      const error = databaseError(cause, this.path);
+      if (error.code === 'corrupt') this.guard.damaged(error);
+      throw error;
     }
   }
 }
@@ -153,5 +174,4 @@ interface Entry {
 }
 
 const keyOfEntry = (entry: Entry) => entry.key;
-const openEntry = ({ key, value }: Entry) => ({ key, value: unframeValue(key, value) });
 const keyOfKey = (key: string) => key;

@@ -37,5 +37,8 @@ function readWindow(fd: number, segment: Segment, offset: number, wanted: number
 }
 
 export function damagedLog(where: string): WormholeError {
-  return new WormholeError('corrupt', `the log ${where} is damaged: keep a copy of it, and run wh fsck`);
+  return new WormholeError(
+    'corrupt',
+    `the log ${where} is damaged: keep a copy of it, and see operations.md`,
+  );
 }

@@ -1,62 +1,102 @@
 import {
   closeSync,
+  constants,
   existsSync,
   fsyncSync,
   openSync,
   readFileSync,
   rmSync,
   statSync,
-  writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { LIMITS } from '../base/index.js';
 import { syncFolder } from './folder.js';
+import { DATA } from './lmdb-file.js';
+import { inspectDatabaseFile } from './lmdb-inspection.js';
 
-const DATA = 'data.mdb';
+/** In place of whereabouts. */
+const DAMAGED = 'damaged';
+const CLOSED = 'closed';
+/** More than a path and some numbers take. */
+const MARK_BYTES = 6 * 1024;
 
 /**
  * A time during which a database's commits are not flushed: after a power cut its pages may be of different
  * ages, and LMDB cannot tell. For data that can be built again from elsewhere, and only there.
  *
  * A mark beside the folder says in which system, file and mount the database was last used so. Where that is
- * still the same, nothing can have been lost but the process, and the page cache has all it wrote.
+ * still the same, nothing can have been lost but the process, and the page cache has all it wrote. The mark stays when the
+ * use ends, and says so: a full disk must not keep the next use from beginning.
  */
 export interface UnflushedSession {
-  /** Call when every thread has closed the database: flushes it and takes the mark away. */
+  /** Call when every thread has closed the database: flushes it, and the mark says that it is closed. */
   end(): void;
 }
 
-/** Throws the database away if it may have been torn since it was last used. Call before any thread opens it. */
+/** Throws the database away if it may have been torn since it was last used, or is damaged (LMDB would end the process).
+ *  Call before any thread opens it. */
 export function beginUnflushed(folder: string, removed: () => void): UnflushedSession {
   const mark = `${resolve(folder)}.session`;
   const data = join(folder, DATA);
-  if (existsSync(data) && existsSync(mark) && readFileSync(mark, 'utf8') !== whereabouts(folder)) {
+  if (existsSync(data) && isDoubtful(data, mark, folder)) {
     rmSync(folder, { recursive: true, force: true });
     removed();
   }
   return {
     end() {
+      if (readMark(mark) === DAMAGED) return;
       const descriptor = openSync(data, 'r');
       try {
         fsyncSync(descriptor);
       } finally {
         closeSync(descriptor);
       }
-      rmSync(mark, { force: true });
+      writeMark(mark, CLOSED);
     },
   };
 }
 
+function isDoubtful(data: string, mark: string, folder: string): boolean {
+  const text = readMark(mark);
+  const isInUse = text !== CLOSED;
+  if (isInUse && text !== whereabouts(folder)) return true;
+  return (
+    (isInUse || statSync(data).size <= LIMITS.databaseInspectedBytes) &&
+    inspectDatabaseFile(data) !== undefined
+  );
+}
+
+/** To be called when something in the database is found to be damaged, on whatever thread: the next start has a new one. */
+export function spoilUnflushed(folder: string): void {
+  try {
+    writeMark(`${resolve(folder)}.session`, DAMAGED);
+  } catch {
+    // The disk is full or read-only: the next start meets it anew.
+  }
+}
+
 /** To be called once the database's file exists, before anything is written to it. */
 export function markUnflushed(folder: string): void {
-  const mark = `${resolve(folder)}.session`;
-  const descriptor = openSync(mark, 'w', 0o600);
+  writeMark(`${resolve(folder)}.session`, whereabouts(folder));
+}
+
+/** What the mark says; without one nothing is under way. */
+function readMark(mark: string): string {
+  return existsSync(mark) ? readFileSync(mark, 'utf8').trim() : CLOSED;
+}
+
+/** Over what was there, so that it needs no room on a full disk. Durable. */
+function writeMark(mark: string, text: string): void {
+  const isNew = !existsSync(mark);
+  const descriptor = openSync(mark, constants.O_RDWR | constants.O_CREAT, 0o600);
   try {
-    writeFileSync(descriptor, whereabouts(folder));
+    writeSync(descriptor, text.padEnd(MARK_BYTES), 0);
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);
   }
-  syncFolder(dirname(mark));
+  if (isNew) syncFolder(dirname(mark));
 }
 
 /** Which start of which system, which file, which mount, at which path. */

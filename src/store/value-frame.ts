@@ -15,12 +15,17 @@ export function frameValue(key: string, value: Uint8Array): Buffer {
 /** The CRC-32 of anything that is followed by its own CRC-32. */
 const RESIDUE = 0x2144df1c;
 
-/** @throws WormholeError `corrupt` */
-export function unframeValue(key: string, framed: Uint8Array): Uint8Array {
-  if (crc32(framed, crcOfKey(key)) !== RESIDUE || framed.length < checkBytes) {
-    throw new WormholeError('corrupt', 'a row of the database is damaged: run wh fsck');
-  }
-  return framed.subarray(0, framed.length - checkBytes);
+export function rottenRow(): WormholeError {
+  return new WormholeError(
+    'corrupt',
+    'a row of the database is damaged: stop and start this pod, which repairs it',
+  );
+}
+
+/** What was put, or undefined where it is that no longer. */
+export function unframeValue(key: string, framed: Uint8Array): Uint8Array | undefined {
+  const isWhole = framed.length >= checkBytes && crc32(framed, crcOfKey(key)) === RESIDUE;
+  return isWhole ? framed.subarray(0, framed.length - checkBytes) : undefined;
 }
 
 const POLYNOMIAL = 0xedb88320;

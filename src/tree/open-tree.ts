@@ -8,6 +8,7 @@ import {
   makeFolder,
   markUnflushed,
   openDatabase,
+  spoilUnflushed,
   type UnflushedSession,
 } from '../store/index.js';
 import { bucketPrefix, InodeAllocator } from './engine/allocator.js';
@@ -119,10 +120,10 @@ async function openIndex(
   log: Log,
 ): Promise<{ database: Database; session: UnflushedSession }> {
   const session = beginUnflushed(folder, () =>
-    log.warn('the index of the tree may be torn and is built again'),
+    log.warn('the index of the tree may be torn or damaged and is built again'),
   );
   const open = () => {
-    const database = openDatabase(folder, { flushed: false });
+    const database = openDatabase(folder, { flushed: false, onDamage: () => spoilUnflushed(folder) });
     markUnflushed(folder);
     return { database, session };
   };

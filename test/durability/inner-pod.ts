@@ -9,6 +9,7 @@ import {
   type ContentStore,
   type ContentStoreOptions,
   openContentStore,
+  tableOfSaved,
 } from '../../src/content/index.js';
 import { type PodPaths, podPaths, readPodRecord } from '../../src/daemon/home.js';
 import { makeNotes } from '../../src/daemon/notes.js';
@@ -16,7 +17,7 @@ import { openFileSystem, type WormholeFileSystem } from '../../src/fs/index.js';
 import { type Membership, openMembership } from '../../src/membership/index.js';
 import { type Identity, type Links, loadOrCreateIdentity } from '../../src/net/index.js';
 import { Placement } from '../../src/placement/index.js';
-import { openDatabase, openStore } from '../../src/store/index.js';
+import { openSoundDatabase, openStore } from '../../src/store/index.js';
 import { ChunkFetcher, Sync } from '../../src/sync/index.js';
 import { openTree, ROOT, type Tree, type TreeOptions } from '../../src/tree/index.js';
 import { MemoryLinks } from '../sync/memory-links.js';
@@ -51,6 +52,20 @@ const NOBODY: ChunkSource = {
 
 /** Opens the pod in a folder; what was opened is closed again when a step fails. @throws as the daemon would */
 export async function openInnerPod(folder: string, options: InnerPodOptions): Promise<InnerPod> {
+  for (let repairs = 0; ; repairs++) {
+    try {
+      return await openOnce(folder, options);
+    } catch (error) {
+      if (!(error instanceof WormholeError) || error.code !== 'corrupt' || repairs === REPAIRS_MAX)
+        throw error;
+    }
+  }
+}
+
+/** As the daemon does: what turns out to be damaged is repaired by the next opening. */
+const REPAIRS_MAX = 8;
+
+async function openOnce(folder: string, options: InnerPodOptions): Promise<InnerPod> {
   const undo: (() => unknown)[] = [];
   const close = async () => {
     const failures: unknown[] = [];
@@ -80,7 +95,10 @@ async function build(
   const store = await openStore(paths.store);
   undo.push(() => store.close());
   const identity = await loadOrCreateIdentity(paths.identity, (sentence) => log.warn(sentence));
-  const database = openDatabase(store.databasePath);
+  const database = await openSoundDatabase(store.databasePath, {
+    home: tableOfSaved,
+    log: log.part('store'),
+  });
   undo.push(() => database.close());
   const membership = await openMembership({ database, identity, log: log.part('membership') });
   undo.push(() => membership.close());

@@ -2,8 +2,8 @@
  * Opens pods one after the other, without a mount, and says what is in them. A process of its own, started by
  * {@link Looker}: what a damaged store does to it, it does to nobody else.
  */
-import { makeLog, messageOf, systemClock, systemRandom } from '../../src/base/index.js';
-import { InlineEngine } from '../tree/simulation/inline-engine.js';
+import { makeLog, messageOf, systemClock, systemRandom, WormholeError } from '../../src/base/index.js';
+import { InlineEngine, type InlineParts } from '../tree/simulation/inline-engine.js';
 import { openInnerPod, readInside, troubles } from './inner-pod.js';
 
 export interface Question {
@@ -12,6 +12,8 @@ export interface Question {
   paths: readonly string[];
   /** Every chunk that the tree names should be here. */
   whole: boolean;
+  /** The store is damaged: the document goes on with what is left of it, as in a daemon. */
+  ailing?: boolean;
 }
 
 export interface Answer {
@@ -19,26 +21,34 @@ export interface Answer {
   seen: (Buffer | undefined | { failed: string })[];
   /** What a check found wrong. */
   troubles: string[];
-  /** Why the pod could not be opened or closed. */
+  /** Why the pod could not be opened or closed, and the code and sentence, if the error is one of ours. */
   failed?: string;
+  refusal?: { code: string; message: string };
   log: string;
 }
 
 /** As many operations in a change as there are: nobody listens. */
 const GROUP_SIZE = 1_000;
+/** What is held back on the disk costs time to write. */
+const SMALL = { freeFloorBytes: 1024 * 1024, reserveBytes: 64 * 1024 };
 
-async function look({ folder, paths, whole }: Question): Promise<Answer> {
+async function look({ folder, paths, whole, ailing = false }: Question): Promise<Answer> {
   let log = '';
   const answer: Answer = { seen: [], troubles: [], log };
-  const write = (line: string) => {
+  const logger = makeLog((line) => {
     log += line;
-  };
+  });
   try {
-    const parts = { clock: systemClock, random: systemRandom, groupSize: () => GROUP_SIZE };
+    const parts: InlineParts = { clock: systemClock, random: systemRandom, groupSize: () => GROUP_SIZE };
+    if (ailing) {
+      parts.history = true;
+      parts.damaged = ({ reason }) => logger.error(reason);
+    }
     const pod = await openInnerPod(folder, {
-      log: makeLog(write),
+      log: logger,
       alone: true,
       startEngine: (options) => new InlineEngine(options, parts),
+      ...(ailing ? { limits: SMALL } : {}),
     });
     try {
       for (const path of paths) {
@@ -50,6 +60,7 @@ async function look({ folder, paths, whole }: Question): Promise<Answer> {
     }
   } catch (error) {
     answer.failed = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    if (error instanceof WormholeError) answer.refusal = { code: error.code, message: error.message };
   }
   return { ...answer, log };
 }

@@ -3,6 +3,8 @@ import { seededRandom } from './random.js';
 
 /** A disk keeps whole sectors of this size or nothing of them. Bytes. */
 const SECTOR_BYTES = 4096;
+/** The one that stands for all of nothing but zeros: a new image has them already. */
+const ZEROS = new Uint8Array(SECTOR_BYTES);
 
 /** What a disk holds after a power cut at any position of its record. Pure: bytes in, bytes out. */
 export class PowerCut {
@@ -39,6 +41,7 @@ export class PowerCut {
       );
     }
     const sectors = [...new Map([...this.sectors, ...cached])]
+      .filter(([, data]) => data !== ZEROS)
       .sort(([left], [right]) => left - right)
       .map(([sector, data]) => ({ offset: sector * SECTOR_BYTES, data }));
     return { sectors, lost };
@@ -69,9 +72,10 @@ export class PowerCut {
       const sector = Math.floor((offset + at) / SECTOR_BYTES);
       const from = (offset + at) % SECTOR_BYTES;
       const length = Math.min(SECTOR_BYTES - from, data.length - at);
-      const whole = Uint8Array.from(get(sector) ?? new Uint8Array(SECTOR_BYTES));
-      whole.set(data.subarray(at, at + length), from);
-      put(sector, whole);
+      const part = data.subarray(at, at + length);
+      const whole = length === SECTOR_BYTES ? part : Uint8Array.from(get(sector) ?? ZEROS);
+      if (whole !== part) whole.set(part, from);
+      put(sector, Buffer.compare(whole, ZEROS) === 0 ? ZEROS : whole);
       at += length;
     }
   }

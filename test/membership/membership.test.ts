@@ -66,7 +66,7 @@ const names = (membership: Membership) => membership.members().map((member) => m
 
 test('a network is made, opened again, and made only once in a store', async () => {
   const options = pod();
-  await assert.rejects(openMembership(options), { code: 'no-network' });
+  await assert.rejects(openMembership(options), { code: 'corrupt' });
   const made = await createMembership(options, { name: 'atelier', pod: 'first' });
   assert.deepEqual(names(made), ['first']);
   await made.close();
@@ -127,7 +127,7 @@ test('a welcome that proves nothing is refused and leaves the store empty', asyn
   for (const [body, inviter] of bad) {
     await assert.rejects(joinMembership(options, body, inviter), { code: 'protocol' });
   }
-  await assert.rejects(openMembership(options), { code: 'no-network' });
+  await assert.rejects(openMembership(options), { code: 'corrupt' });
   keep(await joinMembership(options, welcome, membership.self));
 });
 

@@ -45,6 +45,12 @@ export class Space {
     return bavail * bsize;
   }
 
+  /** Nothing new is accepted, or there is no inode for a file of its own (file systems without a limit say 0 of 0). */
+  get isFull(): boolean {
+    const { bavail, bsize, files, ffree } = statfsSync(this.folder);
+    return bavail * bsize < this.floorBytes || (files > 0 && ffree === 0);
+  }
+
   /** Bytes staged and not yet published. */
   get stagedBytes(): number {
     return this.memoryBytes + this.diskBytes;

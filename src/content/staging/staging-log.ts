@@ -1,6 +1,6 @@
 import { closeSync, existsSync, fdatasyncSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Log } from '../../base/index.js';
+import { type Log, WormholeError } from '../../base/index.js';
 import type { RecordLog } from '../../store/index.js';
 import type { Space } from '../cache/space.js';
 import { isStaged, Ranges } from './ranges.js';
@@ -24,6 +24,8 @@ export class StagingLog {
   private readonly space: Space;
   private lastId: number;
   private compactedBytes = 0;
+  /** This run of the kernel, while the log does not say so. */
+  private unnoted: string | undefined;
   /** What an earlier process left, by id; `powerCut`: bytes that were not synced are gone. */
   readonly left: ReadonlyMap<number, StagedEntry>;
   readonly powerCut: boolean;
@@ -36,7 +38,18 @@ export class StagingLog {
     this.lastId = found.lastId;
     const boot = bootId();
     this.powerCut = found.boot !== boot;
-    this.append({ type: 'boot', boot });
+    this.noteBoot(boot);
+  }
+
+  /** A disk that is full must not keep the store from opening: it is noted before anything else is, then. */
+  private noteBoot(boot: string): void {
+    this.unnoted = undefined;
+    try {
+      this.append({ type: 'boot', boot });
+    } catch (error) {
+      if (!(error instanceof WormholeError) || error.code !== 'full') throw error;
+      this.unnoted = boot;
+    }
   }
 
   /** A number for a new staged file. */
@@ -46,7 +59,22 @@ export class StagingLog {
 
   /** Survives the death of the process from here on. @throws WormholeError `full` | `io` */
   append(record: StagingRecord): void {
+    if (this.unnoted !== undefined) {
+      this.space.insist(() =>
+        this.log.append(encodeStagingRecord({ type: 'boot', boot: this.unnoted ?? '' })),
+      );
+      this.unnoted = undefined;
+    }
     this.space.insist(() => this.log.append(encodeStagingRecord(record)));
+  }
+
+  /** Notes that a file is staged no more; on a full disk the next start finds that out again. */
+  forget(id: number): void {
+    try {
+      this.append({ type: 'end', id });
+    } catch (error) {
+      if (!(error instanceof WormholeError) || error.code !== 'full') throw error;
+    }
   }
 
   /** Resolves when everything appended so far survives a power cut. */

@@ -13,7 +13,7 @@ import {
   systemRandom,
   WormholeError,
 } from '../../base/index.js';
-import { type Database, openDatabase } from '../../store/index.js';
+import { type Database, openDatabase, spoilUnflushed } from '../../store/index.js';
 import { openHistoryLog } from '../history/history-log.js';
 import { makeIndexer } from '../index/indexer.js';
 import type { Operation } from '../schema.js';
@@ -285,7 +285,8 @@ if (parentPort !== null) {
   serveEngine(parentPort, workerData as ThreadSettings, {
     clock: systemClock,
     random: systemRandom,
-    openDatabase: (folder) => openDatabase(folder, { flushed: false }),
+    openDatabase: (folder) =>
+      openDatabase(folder, { flushed: false, onDamage: () => spoilUnflushed(folder) }),
     exit: (code) => process.exit(code),
   });
 }

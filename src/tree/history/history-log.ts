@@ -96,5 +96,7 @@ export async function openHistoryLog(
 ): Promise<HistoryLog> {
   const { log: records, condition } = await openRecordLog(folder, { segmentBytes: SEGMENT_BYTES });
   if (condition.damagedAt !== undefined) log.error('the log of history is damaged', condition.damagedAt);
+  else if (condition.tornBytes > 0)
+    log.warn('the end of the log of history was torn and cut off', { ...condition });
   return new HistoryLog(records, log, monotonicMs);
 }

@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { type Clock, Emitter, type PodId, type Random, WormholeError } from '../../../src/base/index.js';
 import { type Database, type LogDisk, openDatabase, systemLogDisk } from '../../../src/store/index.js';
 import { makeActor } from '../../../src/tree/engine/actor.js';
 import type {
   EngineClient,
+  EngineCondition,
   EngineEvents,
   EngineOptions,
   EngineReady,
 } from '../../../src/tree/engine/client.js';
 import { Engine } from '../../../src/tree/engine/engine.js';
 import type { Indexer, RegisterReader } from '../../../src/tree/engine/indexer.js';
+import { type HistoryLog, openHistoryLog } from '../../../src/tree/history/history-log.js';
 import { makeIndexer } from '../../../src/tree/index/indexer.js';
 import type { Heads, InodeId, Operation } from '../../../src/tree/schema.js';
 
@@ -20,6 +23,10 @@ export interface InlineParts {
   groupSize(): number;
   /** For the document's files; by default one that needs no flush, for no power fails. */
   disk?: LogDisk;
+  /** What was overwritten and deleted is noted, as the thread does. */
+  history?: boolean;
+  /** A document that is not whole is told of, and work goes on, as with the thread; by default it fails. */
+  damaged?: (condition: EngineCondition) => void;
 }
 
 /**
@@ -34,7 +41,7 @@ export class InlineEngine implements EngineClient {
   /** The inodes of all operations since the start. */
   readonly handed = new Set<InodeId>();
   private readonly parts: InlineParts;
-  private readonly opening: Promise<{ engine: Engine; database: Database }>;
+  private readonly opening: Promise<{ engine: Engine; database: Database; history: HistoryLog | undefined }>;
   private queue: Operation[] = [];
   private durable: Heads = [];
   private closing: Promise<void> | undefined;
@@ -115,9 +122,12 @@ export class InlineEngine implements EngineClient {
     return this.closing;
   }
 
-  private async open(options: EngineOptions): Promise<{ engine: Engine; database: Database }> {
+  private async open(options: EngineOptions) {
     const { clock, random } = this.parts;
     const database = openDatabase(options.database, { flushed: false });
+    const history = this.parts.history
+      ? await openHistoryLog(join(options.folder, '..', 'history'), options.log, () => clock.monotonicMs())
+      : undefined;
     const engine = await Engine.open({
       folder: options.folder,
       actor: makeActor(options.podId, options.podName, random),
@@ -126,21 +136,26 @@ export class InlineEngine implements EngineClient {
       database,
       makeIndexer: (store, reader) => {
         this.reader = reader;
-        return checkedIndexer(makeIndexer(store, reader), reader);
+        const indexer =
+          history === undefined ? makeIndexer(store, reader) : makeIndexer(store, reader, clock, history);
+        return checkedIndexer(indexer, reader);
       },
       events: this.events,
       clock,
       log: options.log,
       disk: this.parts.disk ?? NO_FLUSH,
     }).catch(async (error) => {
+      await history?.close();
       await database.close();
       throw error;
     });
-    return { engine, database };
+    return { engine, database, history };
   }
 
   private begin(engine: Engine): EngineReady {
-    if (engine.condition !== undefined) throw new WormholeError('corrupt', engine.condition.reason);
+    if (engine.condition !== undefined && this.parts.damaged === undefined)
+      throw new WormholeError('corrupt', engine.condition.reason);
+    if (engine.condition !== undefined) this.parts.damaged?.(engine.condition);
     const { heads, seq } = engine.durable;
     this.events.emit('echo', { seq, change: { inodes: [], names: [] }, heads, remote: false });
     this.events.emit('durable', { heads, seq });
@@ -154,8 +169,9 @@ export class InlineEngine implements EngineClient {
   }
 
   private async end(): Promise<void> {
-    const { engine, database } = await this.opening;
+    const { engine, database, history } = await this.opening;
     await engine.close();
+    await history?.close();
     await database.close();
   }
 }

@@ -1,0 +1,194 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+
+/**
+ * The pages of a database's file as LMDB lays them out (`MDB_page`, `MDB_node`, `MDB_db`, `MDB_meta` and `MDB_ovpage` in
+ * mdb.c, data version 2, little-endian, 64 bits). LMDB believes what they say: whoever doubts them reads them here first.
+ */
+export const PAGE_BYTES = 4096;
+const HEADER_BYTES = 24;
+export const NODE_BYTES = 8;
+/** What a node holds in place of a long value. */
+const OVERFLOW_REFERENCE_BYTES = 24;
+/** Bytes for nodes, and where they are counted from. */
+export const BODY_BYTES = PAGE_BYTES - HEADER_BYTES;
+const TREE_BYTES = 48;
+const MAGIC = 0xbeefc0de;
+const VERSION = 2;
+
+const KINDS = { 1: 'branch', 2: 'leaf', 4: 'overflow', 8: 'meta' } as const;
+/** Bits of a page's flags that LMDB uses only in memory. */
+const KIND_BITS = 0x0fff;
+
+export interface PageHeader {
+  number: number;
+  kind: (typeof KINDS)[keyof typeof KINDS] | undefined;
+  /** End of the list of nodes, and start of the nodes, within the body. */
+  lower: number;
+  upper: number;
+  /** Of an overflow page: how many pages follow each other. */
+  pages: number;
+}
+
+export interface Node {
+  key: Buffer;
+  /** Within the body. */
+  start: number;
+  end: number;
+  /** Of a branch: the page below. */
+  child: number;
+  /** Of a leaf: the value, in the page or elsewhere. */
+  value: Buffer | undefined;
+  long: { page: number; pages: number; bytes: number } | undefined;
+  isTree: boolean;
+}
+
+/** One B-tree. */
+export interface TreeRecord {
+  flags: number;
+  depth: number;
+  branches: number;
+  leaves: number;
+  overflows: number;
+  entries: number;
+  /** Undefined: it is empty. */
+  root: number | undefined;
+}
+
+export interface Meta {
+  mapBytes: number;
+  free: TreeRecord;
+  main: TreeRecord;
+  lastPage: number;
+  transaction: number;
+}
+
+/** A database's file, page by page. */
+export class PageFile {
+  private readonly fd: number;
+  readonly pages: number;
+
+  constructor(path: string) {
+    this.fd = openSync(path, 'r');
+    this.pages = Math.floor(fstatSync(this.fd).size / PAGE_BYTES);
+  }
+
+  /** A page of its own memory, or so many in a row; shorter where the file ends. */
+  read(page: number, count = 1): Buffer {
+    const bytes = Buffer.allocUnsafe(count * PAGE_BYTES);
+    return bytes.subarray(0, readSync(this.fd, bytes, 0, bytes.length, page * PAGE_BYTES));
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+}
+
+export function headerOf(page: Buffer): PageHeader {
+  const flags = page.readUInt16LE(18) & KIND_BITS;
+  return {
+    number: Number(page.readBigUInt64LE(0)),
+    kind: flags in KINDS ? KINDS[flags as keyof typeof KINDS] : undefined,
+    lower: page.readUInt16LE(20),
+    upper: page.readUInt16LE(22),
+    pages: page.readUInt32LE(20),
+  };
+}
+
+/** Where the nodes of a page begin, as its list says. */
+export function nodeStarts(page: Buffer, { lower }: PageHeader): number[] {
+  return Array.from({ length: lower >> 1 }, (_, index) => page.readUInt16LE(HEADER_BYTES + 2 * index));
+}
+
+/** The node at a place of the body, or undefined where it does not lie in it whole. */
+export function nodeAt(page: Buffer, start: number, kind: 'branch' | 'leaf'): Node | undefined {
+  const at = HEADER_BYTES + start;
+  if (start % 2 !== 0 || at + NODE_BYTES > page.length) return undefined;
+  const low = page.readUInt32LE(at);
+  const flags = page.readUInt16LE(at + 4);
+  const keyBytes = page.readUInt16LE(at + 6);
+  const isLong = kind === 'leaf' && (flags & 1) !== 0;
+  const valueBytes = kind === 'branch' ? 0 : isLong ? OVERFLOW_REFERENCE_BYTES : low;
+  const valueAt = at + NODE_BYTES + keyBytes;
+  if (valueAt + valueBytes > page.length) return undefined;
+  if (kind === 'leaf' && (flags & ~3) !== 0) return undefined;
+  return {
+    key: page.subarray(at + NODE_BYTES, valueAt),
+    start,
+    end: valueAt + valueBytes - HEADER_BYTES,
+    child: kind === 'branch' ? low + flags * 2 ** 32 : 0,
+    value: kind === 'leaf' && !isLong ? page.subarray(valueAt, valueAt + valueBytes) : undefined,
+    long: isLong
+      ? {
+          page: Number(page.readBigUInt64LE(valueAt)),
+          pages: Number(page.readBigUInt64LE(valueAt + 16)),
+          bytes: low,
+        }
+      : undefined,
+    isTree: kind === 'leaf' && (flags & 2) !== 0,
+  };
+}
+
+/** The nodes of a page, if each lies in it whole, beside the others, and nothing else does; otherwise undefined. */
+export function soundNodes(page: Buffer, number: number, kind: 'branch' | 'leaf'): Node[] | undefined {
+  if (page.length < PAGE_BYTES) return undefined;
+  const header = headerOf(page);
+  const { lower, upper } = header;
+  if (header.number !== number || header.kind !== kind) return undefined;
+  if (lower % 2 !== 0 || lower > upper || upper > BODY_BYTES || lower < (kind === 'leaf' ? 2 : 4))
+    return undefined;
+  const nodes: Node[] = [];
+  let bytes = 0;
+  for (const start of nodeStarts(page, header)) {
+    const node = nodeAt(page, start, kind);
+    if (node === undefined || start < upper || (kind === 'leaf' && node.key.length === 0)) return undefined;
+    bytes += node.end + (node.end % 2) - start;
+    nodes.push(node);
+  }
+  return bytes === BODY_BYTES - upper ? nodes : undefined;
+}
+
+/** A value that lies outside of the tree's pages; undefined where the file does not hold it. */
+export function longValue(
+  file: PageFile,
+  { page, pages, bytes }: NonNullable<Node['long']>,
+): Buffer | undefined {
+  const used = pagesFor(bytes);
+  if (pages < used || page + used > file.pages) return undefined;
+  const all = file.read(page, used);
+  return all.length < HEADER_BYTES + bytes ? undefined : all.subarray(HEADER_BYTES, HEADER_BYTES + bytes);
+}
+
+/** Pages that a value of so many bytes takes outside of the tree. */
+export function pagesFor(bytes: number): number {
+  return Math.ceil((HEADER_BYTES + bytes) / PAGE_BYTES);
+}
+
+export function treeRecord(bytes: Buffer): TreeRecord | undefined {
+  if (bytes.length !== TREE_BYTES) return undefined;
+  const root = bytes.readBigUInt64LE(40);
+  return {
+    flags: bytes.readUInt16LE(4),
+    depth: bytes.readUInt16LE(6),
+    branches: Number(bytes.readBigUInt64LE(8)),
+    leaves: Number(bytes.readBigUInt64LE(16)),
+    overflows: Number(bytes.readBigUInt64LE(24)),
+    entries: Number(bytes.readBigUInt64LE(32)),
+    root: root === 2n ** 64n - 1n ? undefined : Number(root),
+  };
+}
+
+/** What one of the two pages at the file's start says; undefined where that cannot be. */
+export function metaOf(page: Buffer): Meta | undefined {
+  if (page.length < PAGE_BYTES || headerOf(page).kind !== 'meta') return undefined;
+  if (page.readUInt32LE(24) !== MAGIC || page.readUInt32LE(28) !== VERSION) return undefined;
+  const [free, main] = [treeRecord(page.subarray(48, 96)), treeRecord(page.subarray(96, 144))];
+  // The record of free pages holds the size of pages where others hold nothing.
+  if (page.readUInt32LE(48) !== PAGE_BYTES || free === undefined || main === undefined) return undefined;
+  return {
+    mapBytes: Number(page.readBigUInt64LE(40)),
+    free,
+    main,
+    lastPage: Number(page.readBigUInt64LE(144)),
+    transaction: Number(page.readBigUInt64LE(152)),
+  };
+}
