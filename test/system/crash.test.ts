@@ -47,8 +47,8 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function user(pod: TestPod): User {
-  const made = new User(pod, { seed: numbers.below(2 ** 31), pauseMs: PAUSE_MS });
+function user(pod: TestPod, folder = pod.name): User {
+  const made = new User(pod, { seed: numbers.below(2 ** 31), pauseMs: PAUSE_MS, folder });
   users.push(made);
   return made;
 }
@@ -67,7 +67,7 @@ async function round(victims: readonly User[]): Promise<void> {
 
 test('one pod, killed again and again while its user writes', { skip }, async () => {
   const [alpha] = pods as [TestPod];
-  const only = user(alpha);
+  const only = user(alpha, 'alone');
   for (let count = 0; count < ROUNDS; count++) await round([only]);
   await only.end();
   assert.deepEqual(await only.manifest.lost(alpha.mount), [], alpha.logTail());

@@ -86,10 +86,13 @@ export class User {
   private readonly child: ChildProcess;
   private readonly ended: Promise<unknown>;
 
-  /** @param options.pauseMs between two acts, about */
-  constructor(pod: TestPod, options: { seed: number; pauseMs: number }) {
+  /**
+   * @param options.pauseMs between two acts, about
+   * @param options.folder of its own: nobody else has been there
+   */
+  constructor(pod: TestPod, options: { seed: number; pauseMs: number; folder?: string }) {
     this.pod = pod;
-    const args = [PROGRAM, pod.mount, pod.name, `${options.seed}`, `${options.pauseMs}`];
+    const args = [PROGRAM, pod.mount, options.folder ?? pod.name, `${options.seed}`, `${options.pauseMs}`];
     this.child = spawn(process.execPath, args, { cwd: '/', stdio: ['pipe', 'pipe', 'inherit'] });
     const { stdout } = this.child;
     assert.ok(stdout !== null);
