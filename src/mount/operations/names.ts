@@ -88,6 +88,7 @@ function stillAnswer({ nodes }: Session, gone: GoneFolder): void {
   const node = nodes.find(gone.stat.inode);
   if (node !== undefined) node.removed = new RemovedFolder(gone);
 }
+
 export function rename(session: Session, request: Request): void {
   move(session, request, false);
 }
