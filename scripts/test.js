@@ -1,6 +1,6 @@
 // Runs the compiled tests with node's own test runner: `node scripts/test.js [unit|search|system] [file-part …]`.
 // Unit tests run side by side; searches (simulations by seeds, planted faults) are slow and the same on every Node;
-// system tests own mounts and network namespaces under names of their own, and mostly wait: two files at a time.
+// system tests own mounts and network namespaces under names of their own, and often wait. A file that hangs is ended.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,6 +22,8 @@ function kindOf(file) {
   return SEARCHES.some((folder) => file.includes(join('test', folder))) ? 'search' : 'unit';
 }
 
+const FILE_TIMEOUT_MS = 8 * 60_000;
+
 function run(name, files, concurrency) {
   if (files.length === 0) {
     console.log(`no ${name} match`);
@@ -30,13 +32,20 @@ function run(name, files, concurrency) {
   console.log(`${name}: ${files.length} files, Node ${process.version}`);
   const result = spawnSync(
     process.execPath,
-    ['--enable-source-maps', '--test', `--test-concurrency=${concurrency}`, '--test-reporter=spec', ...files],
+    [
+      '--enable-source-maps',
+      '--test',
+      `--test-concurrency=${concurrency}`,
+      `--test-timeout=${FILE_TIMEOUT_MS}`,
+      '--test-reporter=spec',
+      ...files,
+    ],
     { stdio: 'inherit' },
   );
   return result.status === 0;
 }
 
-const CONCURRENCY = { unit: 2, search: 2, system: 2 };
+const CONCURRENCY = { unit: 4, search: 2, system: 3 };
 let ok = true;
 for (const [kind, concurrency] of Object.entries(CONCURRENCY)) {
   if (only !== '' && only !== kind) continue;

@@ -75,7 +75,10 @@ export class Line {
     const busyMs = nowMs - Math.max(this.confirmedAtMs, this.idleUntilMs);
     this.confirmedBytes = Math.max(this.confirmedBytes, probe.sentBytes);
     this.confirmedAtMs = nowMs;
-    if (bytes > 0) this.measured(bytes / Math.max(busyMs, 1), probe.full, tookMs);
+    // Who waited so long stood in a queue, whether or not more was waiting here: what is there fits into the buffers of the
+    // operating system when a line that was fast has become slow.
+    const full = probe.full || tookMs > this.baseMs + LIMITS.lineQueueMs;
+    if (bytes > 0) this.measured(bytes / Math.max(busyMs, 1), full, tookMs);
   }
 
   private measured(bytesPerMs: number, full: boolean, tookMs: number): void {

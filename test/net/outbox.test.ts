@@ -43,7 +43,8 @@ class SimulatedLine {
   wholeBytes = 0;
   parts = 0;
   readonly outbox: Outbox;
-  private readonly bytesPerMs: number;
+  /** May change, as when a laptop leaves the office. */
+  bytesPerMs: number;
   private readonly delayMs: number;
   private busyUntilMs = 0;
   private readonly events: { atMs: number; run: () => void }[] = [];
@@ -148,4 +149,17 @@ test('a quick line: frames go whole, and none waits for the peer', () => {
   assert.ok(line.parts < 40, `${line.parts} parts`);
   const share = line.wholeBytes / 150_000 / line.nowMs;
   assert.ok(share > 0.9, `it was in use for ${share} of the time`);
+});
+
+test('a quick line that has become slow is noticed by how long an answer takes, although nothing waits here', () => {
+  const line = new SimulatedLine(50_000, 1);
+  for (let i = 0; i < 32; i++) line.outbox.push(CHUNK, 'bulk');
+  line.runUntil(() => line.wholeBytes === 32 * CHUNK.length);
+  line.bytesPerMs = 200;
+  const before = line.wholeBytes;
+  for (let i = 0; i < 6; i++) line.outbox.push(CHUNK, 'bulk');
+  line.runUntil(() => line.wholeBytes === before + 6 * CHUNK.length);
+  for (let i = 0; i < 8; i++) line.outbox.push(CHUNK, 'bulk');
+  const least = LIMITS.lineWindowBytesMin / line.bytesPerMs;
+  assert.ok(line.controlMs() < 3 * Math.max(least, LIMITS.lineQueueMs));
 });

@@ -107,6 +107,9 @@ test('a thin line: names do not wait for the bytes of a large file', { skip }, a
     weather,
     (before, after) => assert.ok(after.bytes > before.bytes),
     async () => {
+      // What the line bears shows only in what goes over it.
+      writeFileSync(a.path('trailer'), seededBytes(600_000, 2));
+      await eventually(() => assert.equal(readFileSync(b.path('trailer')).length, 600_000), HEAL_MS);
       writeFileSync(a.path('film'), seededBytes(4_000_000, 1));
       const { bytes: start } = await line.set(weather);
       const underWay = async () => (await line.set(weather)).bytes - start;

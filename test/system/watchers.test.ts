@@ -52,6 +52,12 @@ const MASK = {
   deleteSelf: 0x400,
 };
 
+/** Children of tests that failed would keep this process. */
+const running = new Set<ChildProcess>();
+after(() => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 /** A program that runs until the test has seen enough of what it prints. */
 class Program {
   readonly child: ChildProcess;
@@ -59,6 +65,8 @@ class Program {
 
   constructor(command: string, ...parameters: string[]) {
     this.child = spawn(command, parameters, { cwd: '/', stdio: ['ignore', 'pipe', 'inherit'] });
+    running.add(this.child);
+    this.child.on('exit', () => running.delete(this.child));
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.seen += text;
     });
