@@ -80,10 +80,13 @@ test('nobody forwards what the others have anyway: pods that are all linked stay
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   await until(() => equal(...all));
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  const spent = sent() - before;
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  assert.equal(sent() - before, spent, 'still talking');
+  // On a busy machine the last acknowledgements take their time.
+  let [spent, talks] = [-1, 0];
+  for (; spent !== sent() - before; talks++) {
+    assert.ok(talks < 20, 'still talking');
+    spent = sent() - before;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
   // A change is some 250 bytes, for three peers; the rest is heads of 32 bytes.
   assert.ok(spent < 20 * 3 * 1_500, `${spent} bytes`);
 });
