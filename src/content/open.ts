@@ -195,29 +195,38 @@ async function freeName(path: string): Promise<string> {
   for (let i = 1; ; i++) if (!taken.has(`${path}.${i}`)) return `${path}.${i}`;
 }
 
-/** Takes up what was staged, the latest of each owner, and removes staging files that nothing names. */
+/**
+ * Takes up what was staged, of each owner the latest that survived, and removes staging files that nothing names. What
+ * was synced must not go with what was written after it and did not survive a power cut.
+ */
 function recover(parts: Parts, log: Log): Recovered[] {
   const { log: stagingLog, folder } = parts.ground;
-  const latest = new Map<string, number>();
-  for (const [id, { key }] of stagingLog.left) {
-    latest.set(ownerOf(key), Math.max(id, latest.get(ownerOf(key)) ?? 0));
-  }
   const found: Recovered[] = [];
+  const settled = new Set<string>();
   const needed = new Set<string>();
-  for (const [id, entry] of stagingLog.left) {
-    const superseded = latest.get(ownerOf(entry.key)) !== id;
+  const gone: number[] = [];
+  /** Owner → the operation that named what was staged after it. */
+  const namedLater = new Map<string, number>();
+  for (const [id, entry] of [...stagingLog.left].sort(([a], [b]) => b - a)) {
+    const owner = ownerOf(entry.key);
     const there = entry.small === undefined || isThere(parts, entry.small.content);
-    const survived = superseded || !there ? undefined : stagingLog.surviving(id, entry, folder);
+    const survived = settled.has(owner) || !there ? undefined : stagingLog.surviving(id, entry, folder);
     if (survived === undefined) {
-      stagingLog.forget(id);
-      if (!superseded) log.warn('a file that was being written did not survive', { key: entry.key });
+      gone.push(id);
+      if (settled.has(owner)) continue;
+      if (entry.named > 0) namedLater.set(owner, entry.named);
+      log.warn('a file that was being written did not survive', { key: entry.key });
       continue;
     }
+    settled.add(owner);
     for (const file of filesOf(survived)) needed.add(`${id}.${file}`);
+    const later = namedLater.get(owner) ?? 0;
+    const named = survived.named > 0 ? survived.named : later;
+    if (named !== survived.named) stagingLog.append({ type: 'named', id, operation: named });
     try {
       const base = survived.small?.base ?? wholeShape(survived).base;
       const content = StagedContent.recover(parts, id, survived);
-      found.push({ key: entry.key, base, content, named: survived.named });
+      found.push({ key: entry.key, base, content, named });
     } catch (error) {
       log.error('a file that was being written stays staged; it is tried again at the next start', {
         key: entry.key,
@@ -225,8 +234,10 @@ function recover(parts: Parts, log: Log): Recovered[] {
       });
     }
   }
+  // Only now, so that whatever stays knows what named what went.
+  for (const id of gone) stagingLog.forget(id);
   for (const name of readdirSync(folder)) if (!needed.has(name)) rmSync(join(folder, name), { force: true });
-  return found;
+  return found.reverse();
 }
 
 function isThere(parts: Parts, content: ContentId): boolean {

@@ -342,6 +342,43 @@ test('what comes back after kill -9 is never older than what was published last'
   );
 });
 
+test('what was synced is not lost with what was written after it and did not survive a power cut', async (t) => {
+  const folder = temporaryFolder(t);
+  let durable = () => {};
+  const told = new Promise<void>((resolve) => {
+    durable = resolve;
+  });
+  const { store } = await openStore(t, folder, { namesDurable: () => told });
+  atEnd(t, () => durable());
+  const file = store.open('key', '', 0);
+  await file.write(0, Buffer.from('synced'));
+  await file.sync();
+  await file.publish();
+  await file.close();
+  const contents = join('content', 'content-log');
+  const contentsThen = temporaryFolder(t);
+  cpSync(join(folder, contents), contentsThen, { recursive: true });
+
+  const later = store.open('key', `c${sha256(Buffer.from('synced'))}`, 6);
+  await later.write(6, Buffer.from(', and more'));
+  await later.save();
+  /** The records were written back by then, the contents were not. */
+  const afterCut = async () => {
+    const copy = temporaryFolder(t);
+    cpSync(folder, copy, { recursive: true });
+    rmSync(join(copy, contents), { recursive: true });
+    cpSync(contentsThen, join(copy, contents), { recursive: true });
+    return (await openStore(t, copy)).store
+      .recovered()
+      .map(({ key, content, named }) => [key, String(content.read(0, 99)), named]);
+  };
+  assert.deepEqual(await afterCut(), [['key', 'synced', 0]]);
+  // If that name is there, the tree has more than what was synced before.
+  await later.publish();
+  later.recordedAs(7);
+  assert.deepEqual(await afterCut(), [['key', 'synced', 7]]);
+});
+
 test('whatever was synced comes back, also where the staging files lost what was not flushed to them', async (t) => {
   const folder = temporaryFolder(t);
   const staging = (of: string) => join(of, 'content', 'staging');
