@@ -69,9 +69,23 @@ test('what happens to one thing while it waits becomes one change', () => {
   pending.add(name('d', 'a', file('1'), undefined));
   pending.add({ what: 'content', parent: 'd', name: 'c', inode: '3', kind: 'file' });
   pending.add({ what: 'attributes', parent: 'd', name: 'c', inode: '3', kind: 'file' });
-  assert.deepEqual(short(pending.take()), ['modify d/c']);
+  // Who began to watch when the file was there learns that it is gone.
+  assert.deepEqual(short(pending.take()), ['remove d/a', 'modify d/c']);
   assert.equal(pending.size, 0);
   assert.deepEqual(pending.take(), []);
+});
+
+test('what goes and comes back is as it was, and what is new is not taken for that', () => {
+  const pending = new PendingChanges(10);
+  const add = (entry: string, ...states: (string | undefined)[]) =>
+    states.slice(1).forEach((state, index) => {
+      const [before, after] = [states[index], state].map((inode) => inode && file(inode));
+      pending.add(name('d', entry, before || undefined, after || undefined));
+    });
+  add('back', '1', undefined, '1');
+  add('new', undefined, '2', undefined, '2');
+  add('other', undefined, '3', undefined, '4');
+  assert.deepEqual(short(pending.take()), ['remove d/other', 'create d/new', 'create d/other']);
 });
 
 test('no more wait than there is room for', () => {

@@ -89,6 +89,18 @@ async function watch(...paths: string[]): Promise<Program> {
   return program;
 }
 
+/** Watches folders of beta. What happened just before may be told too: all of that is past when this resolves. */
+async function watchFolders(...folders: string[]): Promise<Program> {
+  const program = await watch(...folders.map((folder) => b.path(folder)));
+  const mark = a.path(folders[0] ?? '', 'mark');
+  fs.writeFileSync(mark, '');
+  await program.shows(event(MASK.create, 'mark'));
+  fs.unlinkSync(mark);
+  await program.shows(event(MASK.remove, 'mark'));
+  program.seen = '';
+  return program;
+}
+
 const event = (mask: number, name: string) => new RegExp(`^0x${mask.toString(16)} \\d+ ${name}$`, 'm');
 
 /** Makes something on alpha and waits until beta shows it. */
@@ -102,7 +114,7 @@ async function made(path: string, text = 'x'): Promise<string> {
 test('inotify tells of what is made, changed, marked, renamed and removed elsewhere', { skip }, async () => {
   await made('d/old', 'old');
   await made('e/other', 'other');
-  const program = await watch(b.path('d'), b.path('e'));
+  const program = await watchFolders('d', 'e');
   fs.writeFileSync(a.path('d', 'new'), 'content');
   await program.shows(event(MASK.create, 'new'));
   await program.shows(event(MASK.modify, 'new'));
@@ -173,7 +185,7 @@ test('node\u2019s fs.watch and tail -f see it', { skip }, async () => {
 
 test('an editor\u2019s save by rename is seen as a change of the file', { skip }, async () => {
   await made('edited/text', 'one');
-  const program = await watch(b.path('edited'));
+  const program = await watchFolders('edited');
   fs.writeFileSync(a.path('edited', '.text.tmp'), 'two');
   fs.renameSync(a.path('edited', '.text.tmp'), a.path('edited', 'text'));
   await program.shows(event(MASK.modify, 'text'));

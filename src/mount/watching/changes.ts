@@ -16,9 +16,15 @@ export type Repeat =
   | ({ do: 'create' | 'remove' | 'modify' | 'touch' } & Place & Named)
   | ({ do: 'rename'; to: Place; replaced: Named | undefined } & Place & Named);
 
+interface PendingName {
+  change: NameChange;
+  /** What the name showed since, and does not show any more. */
+  passed: Named | undefined;
+}
+
 /** Remote changes that wait to be repeated: what happens to one name or one inode meanwhile becomes one change. */
 export class PendingChanges {
-  private names = new Map<string, NameChange>();
+  private names = new Map<string, PendingName>();
   private inodes = new Map<InodeId, InodeChange>();
   private readonly max: number;
 
@@ -36,7 +42,8 @@ export class PendingChanges {
       const key = `${change.parent}\0${change.name}`;
       const earlier = this.names.get(key);
       if (earlier === undefined && this.size >= this.max) return false;
-      this.names.set(key, earlier === undefined ? change : { ...change, before: earlier.before });
+      const before = earlier === undefined ? change.before : earlier.change.before;
+      this.names.set(key, { change: { ...change, before }, passed: change.before ?? earlier?.passed });
       return true;
     }
     const earlier = this.inodes.get(change.inode);
@@ -47,11 +54,17 @@ export class PendingChanges {
   }
 
   take(): RemoteChange[] {
-    const all = [...this.names.values(), ...this.inodes.values()];
+    const all = [...[...this.names.values()].map(asOne), ...this.inodes.values()];
     this.names = new Map();
     this.inodes = new Map();
     return all;
   }
+}
+
+/** What came and went meanwhile is told as gone: somebody may have begun to watch when it was there. */
+function asOne({ change, passed }: PendingName): NameChange {
+  if (change.before !== undefined || passed?.inode === change.after?.inode) return change;
+  return { ...change, before: passed };
 }
 
 /** What is to be repeated of these changes, in an order in which it can be: renames, removals, the rest. */
