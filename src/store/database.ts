@@ -1,3 +1,5 @@
+import type { WormholeError } from '../base/index.js';
+
 /**
  * The embedded database, as everyone above sees it. Keys are UTF-8 strings in byte order, values are bytes.
  * Several threads may open the same folder; each write batch is atomic and all batches have one order.
@@ -19,6 +21,9 @@ export interface Table {
   scan(options: { start?: string; end?: string }, visit: (key: string, value: Uint8Array) => boolean): void;
   /** Entries, counted by the database. */
   count(): number;
+  /** The row of this key is missing, or is not what was put, as the rows beside it show: whoever opened the database hears
+   *  of it. @returns `corrupt`, to be thrown */
+  damaged(key: string): WormholeError;
 }
 
 /** Inside a batch: reads see the batch's own writes. */

@@ -10,6 +10,7 @@ import {
   type TreeRecord,
   treeRecord,
 } from './lmdb-pages.js';
+import { unframeValue } from './value-frame.js';
 
 /** Deeper than any tree that fits on a disk. */
 const DEPTH_MAX = 32;
@@ -23,13 +24,14 @@ class Damage extends Error {}
 /**
  * Walks all trees of a database's file, without LMDB, which ends the process, or loops, on pages that contradict each
  * other. Long values are not read (each carries a checksum that readers compare), so a gigabyte of them costs nothing.
+ * @param rows the checksums of the others are compared as well: whoever asks for a row whose key rotted finds nothing
  * @returns what is wrong, for people; undefined when LMDB can be let at it
  * @throws the system's error
  */
-export function inspectDatabaseFile(path: string): string | undefined {
+export function inspectDatabaseFile(path: string, { rows = false } = {}): string | undefined {
   const file = new PageFile(path);
   try {
-    new Inspection(file).run();
+    new Inspection(file, rows).run();
     return undefined;
   } catch (error) {
     if (error instanceof Damage) return error.message;
@@ -52,9 +54,11 @@ class Inspection {
   private readonly meta: Meta;
   /** One bit a page: some tree has it. */
   private readonly used: Uint8Array;
+  private readonly rows: boolean;
 
-  constructor(file: PageFile) {
+  constructor(file: PageFile, rows: boolean) {
     this.file = file;
+    this.rows = rows;
     this.meta = newestMeta(file);
     this.used = new Uint8Array(Math.ceil((this.meta.lastPage + 1) / 8));
     this.use(0);
@@ -69,8 +73,10 @@ class Inspection {
       tables.push([key.toString('latin1'), tree]);
     });
     for (const [name, tree] of tables) {
-      this.walk(tree, `the table ${name}`, Buffer.compare, ({ isTree }) => {
+      this.walk(tree, `the table ${name}`, Buffer.compare, ({ isTree, key, value }) => {
         if (isTree) throw new Damage(`a table lies in the table ${name}`);
+        if (this.rows && value !== undefined && unframeValue(key.toString(), value) === undefined)
+          throw new Damage(`a row of the table ${name} is damaged`);
       });
     }
     const free: number[] = [];

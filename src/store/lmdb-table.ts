@@ -90,6 +90,12 @@ export class LmdbTable implements WritableTable {
     return this.run(() => this.store.getKeysCount({ start: FIRST_KEY }));
   }
 
+  damaged(key: string): WormholeError {
+    const error = rottenRow();
+    this.guard.damaged(error, { table: this.name, key });
+    return error;
+  }
+
   put(key: string, value: Uint8Array): void {
     checkKey(key);
     this.guard.checkWrite(value.length);
@@ -128,9 +134,7 @@ export class LmdbTable implements WritableTable {
   private unframe(key: string, framed: Uint8Array): Uint8Array {
     const value = unframeValue(key, framed);
     if (value !== undefined) return value;
-    const error = rottenRow();
-    this.guard.damaged(error, { table: this.name, key });
-    throw error;
+    throw this.damaged(key);
   }
 
   private run<T>(action: () => T): T {

@@ -63,7 +63,7 @@ function isDoubtful(data: string, mark: string, folder: string): boolean {
   if (isInUse && text !== whereabouts(folder)) return true;
   return (
     (isInUse || statSync(data).size <= LIMITS.databaseInspectedBytes) &&
-    inspectDatabaseFile(data) !== undefined
+    inspectDatabaseFile(data, { rows: true }) !== undefined
   );
 }
 

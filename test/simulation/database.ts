@@ -1,5 +1,6 @@
 import { WormholeError } from '../../src/base/index.js';
 import type { Batch, Database, Table, WritableTable, Write } from '../../src/store/index.js';
+import { rottenRow } from '../../src/store/value-frame.js';
 import type { Disk } from './disk.js';
 import { onStage } from './stage.js';
 
@@ -120,6 +121,10 @@ class SimulatedTable implements WritableTable {
 
   count(): number {
     return this.rows.size;
+  }
+
+  damaged(): WormholeError {
+    return rottenRow();
   }
 
   put(key: string, value: Uint8Array): void {

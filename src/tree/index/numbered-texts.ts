@@ -18,11 +18,11 @@ export class NumberedTexts {
     this.load();
   }
 
-  /** @throws RangeError for a number that no row of this index can hold */
+  /** @throws WormholeError `corrupt` for a number that some row holds and this table has lost */
   textOf(number: number): string {
     if (number >= this.texts.length) this.load();
     const text = this.texts[number];
-    if (text === undefined) throw new RangeError(`${this.tableName} has no number ${number}`);
+    if (text === undefined) throw this.table.damaged(keyOf(number));
     return text;
   }
 
@@ -61,7 +61,9 @@ export class NumberedTexts {
   private load(): void {
     // What this side has given out itself is not written by anybody else: there is one writer.
     if (this.saved < this.texts.length) return;
-    for (const { value } of this.table.range({ start: keyOf(this.texts.length) })) {
+    for (const { key, value } of this.table.range({ start: keyOf(this.texts.length) })) {
+      // Without a row that was lost, all later ones would be taken for others.
+      if (key !== keyOf(this.texts.length)) throw this.table.damaged(keyOf(this.texts.length));
       this.remember(Buffer.from(value).toString('utf8'));
     }
     this.saved = this.texts.length;
