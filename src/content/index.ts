@@ -3,4 +3,4 @@ export { tableOfSaved } from './chunks/small-chunks.js';
 export { Fingerprints } from './collection/fingerprints.js';
 export type * from './content.js';
 export { MissingChunk } from './missing-chunk.js';
-export { type ContentStoreOptions, openContentStore } from './open.js';
+export { type ContentStoreOptions, giveUpContentReserve, openContentStore } from './open.js';

@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, LIMITS, type Log, onDisk, systemClock } from '../base/index.js';
@@ -63,6 +63,21 @@ export function openContentStore(options: ContentStoreOptions): Promise<ContentS
   return onDisk(`the contents ${options.folder}`, () => open(options));
 }
 
+/** What {@link Space} holds back on the disk. */
+const RESERVE = 'reserve';
+
+/**
+ * Gives back to a full disk what a store that is not open holds back there: only what write() accepted needs it, and
+ * that is nothing now.
+ * @returns false when there is nothing
+ */
+export function giveUpContentReserve(folder: string): boolean {
+  const reserve = join(folder, RESERVE);
+  if ((statSync(reserve, { throwIfNoEntry: false })?.size ?? 0) === 0) return false;
+  truncateSync(reserve, 0);
+  return true;
+}
+
 async function open(options: ContentStoreOptions): Promise<ContentStore> {
   const { folder, log } = options;
   const staging = join(folder, 'staging');
@@ -73,7 +88,7 @@ async function open(options: ContentStoreOptions): Promise<ContentStore> {
   const recordLog = await openLog(join(folder, 'staging-log'), log);
   const space = new Space({
     folder,
-    reserve: join(folder, 'reserve'),
+    reserve: join(folder, RESERVE),
     floorBytes: options.limits?.freeFloorBytes ?? LIMITS.freeFloorBytes,
     reserveBytes: options.limits?.reserveBytes ?? LIMITS.reserveBytes,
   });

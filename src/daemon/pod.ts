@@ -34,7 +34,7 @@ import { serveControl } from './control-server.js';
 import { type PodPaths, type PodRecord, readPodRecord } from './home.js';
 import { makeNotes } from './notes.js';
 import type { DaemonReady } from './order.js';
-import { giveUpReserve } from './reserves.js';
+import { CONTENT, giveUpReserve, TREE } from './reserves.js';
 import { scrubInBackground } from './scrubbing.js';
 
 /** Everything that a running pod is made of. */
@@ -191,7 +191,7 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
   // when the contents that it is about to name are.
   let tree: Tree | undefined;
   const content = await openContentStore({
-    folder: store.path('content'),
+    folder: store.path(CONTENT),
     database,
     source: chunks,
     clock,
@@ -202,7 +202,7 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
   undo.push(() => content.close());
   let placement: Placement | undefined;
   tree = await openTree({
-    folder: store.path('tree'),
+    folder: store.path(TREE),
     podId: identity.pod,
     podName: record.pod,
     network: Buffer.from(membership.network.id, 'hex'),

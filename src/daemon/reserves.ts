@@ -1,20 +1,17 @@
-import { rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
+import { giveUpContentReserve } from '../content/index.js';
+import { giveUpTreeReserve } from '../tree/index.js';
 import type { PodPaths } from './home.js';
 
+/** Folders in a pod's store. */
+export const CONTENT = 'content';
+export const TREE = 'tree';
+
 /**
- * Gives back to a full disk what the stopped pod in a folder holds back for such a time: the contents' reserve, which only
- * what write() accepted needs, and that is nothing now; where that is gone already, the journal's, for deletions.
+ * Gives back to a full disk what the stopped pod in a folder holds back for such a time: first the contents' reserve,
+ * then the journal's.
  * @returns false when there is nothing held back any more
  */
 export function giveUpReserve(paths: PodPaths): boolean {
-  const contents = join(paths.store, 'content', 'reserve');
-  if ((statSync(contents, { throwIfNoEntry: false })?.size ?? 0) > 0) {
-    truncateSync(contents, 0);
-    return true;
-  }
-  const journal = join(paths.store, 'tree', 'journal.reserve');
-  if (statSync(journal, { throwIfNoEntry: false }) === undefined) return false;
-  rmSync(journal);
-  return true;
+  return giveUpContentReserve(join(paths.store, CONTENT)) || giveUpTreeReserve(join(paths.store, TREE));
 }

@@ -110,6 +110,15 @@ export function openFileSystem(options: FileSystemOptions): WormholeFileSystem {
   return new TreeFileSystem(options);
 }
 
+/** Bytes of one open file that another is to have too. */
+interface CopiedRange {
+  source: OpenFile;
+  from: number;
+  target: OpenFile;
+  to: number;
+  length: number;
+}
+
 class TreeFileSystem implements WormholeFileSystem {
   private readonly tree: Tree;
   private readonly clock: Clock;
@@ -410,9 +419,7 @@ class TreeFileSystem implements WormholeFileSystem {
 
   read(handle: FileHandle, offset: number, length: number, signal?: AbortSignal): Answer<Uint8Array> {
     const { file } = this.handle(handle);
-    const answer = file.content.read(offset, length, signal);
-    if (!(answer instanceof Promise)) return answer;
-    return answer.catch((error) => this.missingFiles.failed(file.inode, error));
+    return this.orMissing(file, file.content.read(offset, length, signal));
   }
 
   readParts(
@@ -422,7 +429,11 @@ class TreeFileSystem implements WormholeFileSystem {
     signal?: AbortSignal,
   ): Answer<readonly Uint8Array[]> {
     const { file } = this.handle(handle);
-    const answer = file.content.readParts(offset, length, signal);
+    return this.orMissing(file, file.content.readParts(offset, length, signal));
+  }
+
+  /** A file that cannot be read, because nobody who has it is there, is shown to the user. */
+  private orMissing<T>(file: OpenFile, answer: Answer<T>): Answer<T> {
     if (!(answer instanceof Promise)) return answer;
     return answer.catch((error) => this.missingFiles.failed(file.inode, error));
   }
@@ -465,10 +476,8 @@ class TreeFileSystem implements WormholeFileSystem {
   copyRange(from: CopyEnd, to: CopyEnd, length: number): Answer<number> {
     const [source, target] = [this.handle(from.handle).file, this.handle(to.handle)];
     this.check(target.file.inode);
-    const moved =
-      length <= LIMITS.smallFileBytesMax
-        ? this.copyBytes(source, from.offset, target.file, to.offset, length)
-        : this.borrowBytes(source, from.offset, target.file, to.offset, length);
+    const range = { source, from: from.offset, target: target.file, to: to.offset, length };
+    const moved = length <= LIMITS.smallFileBytesMax ? this.copyBytes(range) : this.borrowBytes(range);
     return then(moved, (copied) => {
       if (copied === 0) return 0;
       this.files.touched(target.file);
@@ -477,26 +486,15 @@ class TreeFileSystem implements WormholeFileSystem {
   }
 
   /** Of so little no chunk is whole. */
-  private copyBytes(
-    source: OpenFile,
-    from: number,
-    target: OpenFile,
-    to: number,
-    length: number,
-  ): Answer<number> {
+  private copyBytes({ source, from, target, to, length }: CopiedRange): Answer<number> {
     return then(source.content.read(from, length), (bytes) => {
       checkSize(to + bytes.length);
       return then(target.content.write(to, bytes), () => bytes.length);
     });
   }
 
-  private borrowBytes(
-    source: OpenFile,
-    from: number,
-    target: OpenFile,
-    to: number,
-    length: number,
-  ): Answer<number> {
+  private borrowBytes(range: CopiedRange): Answer<number> {
+    const { source, from, target, to, length } = range;
     // What was just written has no name for its bytes yet; that is quicker to wait for than to copy, as a rule.
     if (this.files.isPending(source) && source.content.publishBytes > PUBLISHED_FOR_COPY * length)
       throw notShared();
@@ -505,7 +503,7 @@ class TreeFileSystem implements WormholeFileSystem {
       const end = Math.min(from + length, size);
       if (source.orphan !== undefined || source.content.dirty) throw notShared();
       if (end - from <= LIMITS.smallFileBytesMax)
-        return this.copyBytes(source, from, target, to, Math.max(0, end - from));
+        return this.copyBytes({ ...range, length: Math.max(0, end - from) });
       checkSize(to + end - from);
       return then(target.content.borrow(to, content, size, from, end), () => end - from);
     });

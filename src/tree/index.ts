@@ -4,7 +4,7 @@ export { podOfActor } from './engine/actor.js';
 export type { Remembered } from './history/history.js';
 export type { DeletedEntry, MassDeletion, PastVersion } from './history/records.js';
 export type { NamedContent } from './index/contents.js';
-export { openTree, type TreeOptions } from './open-tree.js';
+export { giveUpTreeReserve, openTree, type TreeOptions } from './open-tree.js';
 export { isOfPod } from './operations/patch.js';
 export { type NameReport, unportableNames } from './portable-names.js';
 export { parseConflictInode } from './resolver/tables.js';

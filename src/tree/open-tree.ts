@@ -14,7 +14,7 @@ import {
 import { bucketPrefix, InodeAllocator } from './engine/allocator.js';
 import type { StartEngine } from './engine/client.js';
 import { startEngine } from './engine/start.js';
-import { openJournal } from './index/journal.js';
+import { openJournal, reserveOf } from './index/journal.js';
 import { Overlay } from './index/overlay.js';
 import { provisionalActor } from './operations/patch.js';
 import type { Operation } from './schema.js';
@@ -53,20 +53,29 @@ export function openTree(options: TreeOptions): Promise<Tree> {
   return onDisk(`the tree ${options.folder}`, () => open(options));
 }
 
+const JOURNAL = 'journal';
+
+/**
+ * Gives back to a full disk what a tree that is not open holds back there for deletions.
+ * @returns false when there is nothing
+ */
+export function giveUpTreeReserve(folder: string): boolean {
+  return reserveOf(join(folder, JOURNAL)).release();
+}
+
 async function open(options: TreeOptions): Promise<Tree> {
   const { folder, podId, podName, network, founder, random, log } = options;
   makeFolder(folder);
   const [documentFolder, indexFolder] = [join(folder, 'document'), join(folder, 'index')];
   const hadDocument = existsSync(documentFolder);
   const { database, session } = options.openIndex?.(indexFolder) ?? (await openIndex(indexFolder, log));
-  const { journal, condition } = await openJournal(
-    join(folder, 'journal'),
-    options.contents?.reached(),
-  ).catch(async (error) => {
-    await database.close();
-    session.end();
-    throw error;
-  });
+  const { journal, condition } = await openJournal(join(folder, JOURNAL), options.contents?.reached()).catch(
+    async (error) => {
+      await database.close();
+      session.end();
+      throw error;
+    },
+  );
   if (condition.damagedAt !== undefined) {
     log.error(
       'the journal is damaged: nothing can be changed here until it is repaired',

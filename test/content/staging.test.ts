@@ -33,6 +33,17 @@ async function pretendPowerCut(folder: string): Promise<void> {
   await log.close();
 }
 
+/** A store that is told that names are durable by `durable`, or at the end of the test. */
+async function openUntilDurable(t: TestContext, folder: string) {
+  let durable = () => {};
+  const told = new Promise<void>((resolve) => {
+    durable = resolve;
+  });
+  const opened = await openStore(t, folder, { namesDurable: () => told });
+  atEnd(t, () => durable()); // before the store is closed, which waits for it
+  return { ...opened, durable: () => durable() };
+}
+
 test('a publication that fails leaves the file as it is, and may be tried again', async (t) => {
   const folder = temporaryFolder(t);
   const { store } = await openStore(t, folder);
@@ -98,11 +109,7 @@ test('two publications at the same time have one result', async (t) => {
 
 test('what was staged is let go only when the owner says that names are durable', async (t) => {
   const folder = temporaryFolder(t);
-  let durable = () => {};
-  const told = new Promise<void>((resolve) => {
-    durable = resolve;
-  });
-  const { store } = await openStore(t, folder, { namesDurable: () => told });
+  const { store, durable } = await openUntilDurable(t, folder);
   const samples = [randomBytesOf(1000, 4), randomBytesOf(MiB, 5)];
   for (const [i, bytes] of samples.entries()) {
     const file = store.open(`${i}`, '', 0);
@@ -123,7 +130,7 @@ test('what was staged is let go only when the owner says that names are durable'
     await content.close();
   }
   durable();
-  for (let i = 0; i < 100 && readdirSync(join(folder, 'content', 'staging')).length > 0; i++) {
+  for (let i = 0; i < 3_000 && readdirSync(join(folder, 'content', 'staging')).length > 0; i++) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   const later = await afterKill(t, folder);
@@ -311,12 +318,7 @@ test('a file that was published while it was written comes back whole after kill
 
 test('what comes back after kill -9 is never older than what was published last', async (t) => {
   const folder = temporaryFolder(t);
-  let durable = () => {};
-  const told = new Promise<void>((resolve) => {
-    durable = resolve;
-  });
-  const { store } = await openStore(t, folder, { namesDurable: () => told });
-  atEnd(t, () => durable());
+  const { store } = await openUntilDurable(t, folder);
   const file = store.open('key', '', 0);
   file.write(0, Buffer.from('one'));
   file.save();
@@ -344,12 +346,7 @@ test('what comes back after kill -9 is never older than what was published last'
 
 test('what was synced is not lost with what was written after it and did not survive a power cut', async (t) => {
   const folder = temporaryFolder(t);
-  let durable = () => {};
-  const told = new Promise<void>((resolve) => {
-    durable = resolve;
-  });
-  const { store } = await openStore(t, folder, { namesDurable: () => told });
-  atEnd(t, () => durable());
+  const { store } = await openUntilDurable(t, folder);
   const file = store.open('key', '', 0);
   await file.write(0, Buffer.from('synced'));
   await file.sync();
@@ -474,7 +471,7 @@ test('what was published stays staged until its owner has named it', async (t) =
   await atOnce.sync();
   atOnce.publish();
   atOnce.recordedAs(2);
-  for (let i = 0; i < 100 && (await keysOf()).length > 0; i++) {
+  for (let i = 0; i < 3_000 && (await keysOf()).length > 0; i++) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   assert.deepEqual(await keysOf(), [], 'it is let go by itself');

@@ -107,7 +107,7 @@ function refusal(reply: Reply): Error {
 }
 
 /** Waits until something holds; @throws Error when it does not in time */
-export async function until(what: string, holds: () => boolean, withinMs = 5_000): Promise<void> {
+export async function until(what: string, holds: () => boolean, withinMs = 30_000): Promise<void> {
   for (const end = Date.now() + withinMs; !holds(); await delay(5)) {
     if (Date.now() > end) throw new Error(`${what}: not within ${withinMs} ms`);
   }

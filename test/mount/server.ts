@@ -34,7 +34,7 @@ export type Reply =
 
 /** Files with these names misbehave as their names say. */
 const BROKEN = { neverRead: 'never', slowRead: 'slow', throwing: 'throws' } as const;
-const SLOW_READ_MS = 300;
+const SLOW_READ_MS = 1_500;
 
 const options = JSON.parse(process.argv[2] ?? '{}') as ServerOptions;
 const memory = new MemoryFileSystem();

@@ -100,7 +100,7 @@ test('a line that is held for a moment: the link stays, and what was sent meanwh
   const link = a.links.get(b.identity.pod);
   for (const line of made) line.set({ hold: 'both' });
   const answer = link?.request('echo', 'patience');
-  await until(() => sum(made, 'held') > 0, 5_000, 'nothing was held');
+  await until(() => sum(made, 'held') > 0, 20_000, 'nothing was held');
   await sleep(500);
   for (const line of made) line.set({});
   assert.equal(await answer, 'patience');

@@ -124,7 +124,7 @@ test('a pod that was away gets what it missed, also from others than the writer'
   await until(() => b.placement.settled && b.tree.counts().files === 50);
   cut();
   connect(b.links, c.links);
-  await until(() => c.placement.settled && c.tree.counts().files === 50, 60_000);
+  await until(() => c.placement.settled && c.tree.counts().files === 50);
   for (const { content } of c.tree.contents(undefined, 1000))
     assert.equal(c.content.presence(content), 'here');
 });

@@ -42,7 +42,7 @@ function keptBy(pod: Pod): number {
 async function evenOut(pods: readonly Pod[], copies: number): Promise<void> {
   const kept = () => pods.reduce((sum, pod) => sum + keptBy(pod), 0);
   for (let round = 0; round < 40 && kept() !== copies; round++) {
-    await until(() => pods.every((pod) => pod.placement.handedOver), 15_000);
+    await until(() => pods.every((pod) => pod.placement.handedOver));
     for (const pod of pods) await pod.placement.rebalance();
   }
   assert.equal(kept(), copies);
@@ -71,7 +71,7 @@ test('what belongs elsewhere is let go of once every pod agrees and holds its sh
   here.linkAll();
   await fill(a);
   assert.ok((await a.placement.waitForCopies(1, { timeoutMs: 15_000 })).done);
-  await until(() => pods.every((pod) => pod.placement.handedOver), 15_000);
+  await until(() => pods.every((pod) => pod.placement.handedOver));
   await evenOut(pods, FILES);
   assert.ok(keptBy(a) < FILES, 'some of it belongs elsewhere');
   const { signal } = new AbortController();
@@ -87,16 +87,16 @@ test('while a pod is away or places otherwise, nothing is let go of', async () =
   const [a, b, c] = pods;
   connect(a.links, b.links);
   await fill(a);
-  await until(() => b.placement.settled, 15_000);
+  await until(() => b.placement.settled);
   assert.equal(a.placement.handedOver, false);
   assert.deepEqual(await a.placement.rebalance(), NOTHING, 'c is away');
   const cut = connect(a.links, c.links);
   connect(b.links, c.links);
-  await until(() => a.placement.handedOver, 15_000);
+  await until(() => a.placement.handedOver);
   cut();
   assert.deepEqual(await a.placement.rebalance(), NOTHING, 'c went');
   connect(a.links, c.links);
-  await until(() => a.placement.handedOver, 15_000);
+  await until(() => a.placement.handedOver);
   here.declared = 'copies: 2';
   here.changed();
   assert.deepEqual(await a.placement.rebalance(), NOTHING, 'nobody has said so under this declaration');
@@ -113,7 +113,7 @@ test('somebody who writes without a pause keeps nobody from letting go, nor from
   const [a, b] = pods;
   here.linkAll();
   await fill(a);
-  await until(() => pods.every((pod) => pod.placement.handedOver), 15_000);
+  await until(() => pods.every((pod) => pod.placement.handedOver));
   // For the first ten minutes a pod takes it that it promised everything before it was started.
   for (const pod of pods) pod.clock.pass(LIMITS.keptLeaseMs + 1);
   let written = 0;
@@ -124,7 +124,7 @@ test('somebody who writes without a pause keeps nobody from letting go, nor from
       await pause(5);
     }
   })();
-  await until(() => written > 20, 15_000);
+  await until(() => written > 20);
   let released = 0;
   for (let round = 0; round < 200 && released === 0; round++) {
     released = (await a.placement.rebalance()).chunks;
@@ -140,7 +140,7 @@ test('somebody who writes without a pause keeps nobody from letting go, nor from
   assert.ok(least < before, `${least} of ${written} files are told to be short of copies`);
   here.declared = BY_PATH.replace('c: { zone: z }', 'c: { zone: z, capacity: 0B }');
   here.changed();
-  await until(() => pods[2].placement.handedOver, 15_000);
+  await until(() => pods[2].placement.handedOver);
   writing = false;
   await writer;
   for (let i = 0; i < FILES; i++) assert.ok((await read(b, `file ${i}`)).equals(noise(i + 1, 3000)));
@@ -159,13 +159,13 @@ test('with its path a file gets other places, on the pod that moves it and on th
     a.tree.rename(ROOT, `f${i}`, folder, `f${i}`);
   }
   await a.tree.commit();
-  await until(() => pods.every((pod) => pod.placement.handedOver), 15_000);
+  await until(() => pods.every((pod) => pod.placement.handedOver));
   const lacking = (pod: Pod) => contents.filter((content) => pod.content.presence(content) !== 'here').length;
   assert.ok(lacking(b) > 0 && lacking(c) > 0, 'one copy each, of which a has some');
   b.tree.rename(ROOT, 'folder', there, 'folder');
   const heads = await b.tree.commit();
   await until(() => sameHeads(c.tree.heads(), heads));
-  await until(() => b.placement.settled && c.placement.settled, 15_000);
+  await until(() => b.placement.settled && c.placement.settled);
   assert.deepEqual([lacking(b), lacking(c)], [0, 0], 'whoever says that it holds its share does');
 });
 
@@ -186,7 +186,7 @@ rules: [{ path: /**, require: { media: hdd }, affinity: { hot: { media: ssd } } 
   assert.equal(c.content.presence(content), 'remote', 'three times are few');
   b.placement.opened(inode);
   here.changed();
-  await until(() => c.content.presence(content) === 'here', 15_000);
+  await until(() => c.content.presence(content) === 'here');
   for (const pod of pods) assert.ok(pod.placement.isHot(inode), pod.name);
 });
 
@@ -197,7 +197,7 @@ test('a pod that is to hold nothing more hands over all it has', async () => {
   await fill(b);
   here.declared = 'copies: 2\npods: { b: { capacity: 0B } }';
   here.changed();
-  await until(() => b.placement.handedOver, 15_000);
+  await until(() => b.placement.handedOver);
   assert.equal(await b.placement.onlyHere(new AbortController().signal), 0);
   await b.placement.rebalance();
   for (const { content } of a.tree.contents(undefined, 1000)) {
@@ -221,12 +221,12 @@ test('what a full pod cannot take is held by the next one, and goes back when th
   );
   await fill(a);
   assert.ok((await a.placement.waitForCopies(1, { timeoutMs: 15_000 })).done);
-  await until(() => keptBy(c) > 0, 15_000);
+  await until(() => keptBy(c) > 0);
   await evenOut(pods, FILES);
   assert.equal(keptBy(b), 0, 'it takes nothing');
   for (let i = 0; i < FILES; i++) assert.ok((await read(c, `file ${i}`)).equals(noise(i + 1, 3000)));
   here.full.delete('b');
-  await until(() => keptBy(b) > 0, 15_000);
+  await until(() => keptBy(b) > 0);
   await evenOut(pods, FILES);
   assert.ok(keptBy(b) > 0);
 });

@@ -24,7 +24,7 @@ async function four(declared: string): Promise<{ here: Village; pods: [Pod, Pod,
 /** Every pod holds its share, has said so, and keeps nothing that belongs elsewhere. */
 async function evenOut(pods: readonly Pod[]): Promise<void> {
   for (let released = -1; released !== 0; ) {
-    await until(() => pods.every((pod) => pod.placement.handedOver), 30_000);
+    await until(() => pods.every((pod) => pod.placement.handedOver));
     released = 0;
     for (const pod of pods) released += (await pod.placement.rebalance()).chunks;
   }
@@ -77,7 +77,7 @@ test('after a loss what one pod has is copied before what two have', async () =>
     () => contents.every((content) => left.filter((pod) => kept(pod, content)).length >= 2),
     30_000,
   );
-  await until(() => left.every((pod) => pod.placement.settled), 30_000);
+  await until(() => left.every((pod) => pod.placement.settled));
   for (const [pod, ids] of fetched) {
     const scarce = ids.map((id) => (holders.get(id) ?? 0) <= 1);
     assert.ok(scarce.includes(true) && scarce.includes(false), `${pod.name} had both to copy`);
@@ -102,7 +102,7 @@ test('a pod that was asleep for less than the grace time fetches what changed, a
   for (const [i, bytes] of changed.entries()) await write(a, `file ${i}`, bytes);
   await a.tree.commit();
   for (const pod of pods) if (pod !== c) connect(pod.links, c.links);
-  await until(() => pods.every((pod) => pod.placement.handedOver), 30_000);
+  await until(() => pods.every((pod) => pod.placement.handedOver));
   const moved = pods.reduce((sum, pod) => sum + received(pod), 0) - before;
   // 8 MB lie here twice; what changed are 8 kB, with the words about them.
   assert.ok(moved < 200_000, `${moved} bytes went over the links`);

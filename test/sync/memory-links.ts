@@ -155,7 +155,7 @@ export function connect(a: MemoryLinks, b: MemoryLinks, latencyMs = 0): (reason?
 }
 
 /** Resolves when the condition holds. @throws Error after `timeoutMs` */
-export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 60_000): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`not so within ${timeoutMs} ms: ${condition}`);

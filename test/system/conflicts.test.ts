@@ -38,7 +38,7 @@ after(async () => {
 });
 
 async function same(): Promise<void> {
-  await eventually(() => assert.deepEqual(fingerprint(b.mount), fingerprint(a.mount)), 60_000);
+  await eventually(() => assert.deepEqual(fingerprint(b.mount), fingerprint(a.mount)));
 }
 
 /** The names in the top folder that begin so. */

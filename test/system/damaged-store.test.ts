@@ -156,7 +156,7 @@ test('what a damaged database lost comes back from the other pod', { skip }, asy
     }
     writeFileSync(data, bytes);
     await b.up();
-    await eventually(() => assert.deepEqual(fingerprint(b.mount), whole), 60_000);
+    await eventually(() => assert.deepEqual(fingerprint(b.mount), whole));
     const { stdout } = await b.wh('logs');
     assert.match(stdout, /the database was damaged/);
     await b.ok('fsck', '--read-data');

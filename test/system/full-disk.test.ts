@@ -127,7 +127,7 @@ async function degraded(said: RegExp): Promise<void> {
 }
 
 async function worksAgain(name: string): Promise<void> {
-  await eventually(() => assert.ok(tryPut(name, 100_000)), 30_000);
+  await eventually(() => assert.ok(tryPut(name, 100_000)));
   await eventually(async () => {
     const { state, unpublished } = await pod.status();
     assert.deepEqual([state, unpublished], ['running', 0]);

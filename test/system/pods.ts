@@ -236,7 +236,7 @@ export function fingerprint(folder: string, below = ''): string[] {
 }
 
 /** Tries until the check holds. The last failure is thrown with its own message. */
-export async function eventually(check: () => void | Promise<void>, timeoutMs = 20_000): Promise<void> {
+export async function eventually(check: () => void | Promise<void>, timeoutMs = 60_000): Promise<void> {
   const end = performance.now() + timeoutMs;
   for (;;) {
     try {

@@ -71,7 +71,7 @@ async function until(pods: readonly TestPod[], posture: string): Promise<void> {
 async function allHeld(pod: TestPod): Promise<void> {
   const { done, reason } = await pod.ask('sync', { copies: 1, timeoutMs: 60_000 });
   assert.ok(done, reason ?? '');
-  await eventually(async () => assert.equal((await pod.status()).underReplicated, 0), 60_000);
+  await eventually(async () => assert.equal((await pod.status()).underReplicated, 0));
 }
 
 const refused = (work: Promise<unknown>) => assert.rejects(work, { code: 'EROFS' });

@@ -73,7 +73,7 @@ class Program {
   }
 
   async shows(what: RegExp): Promise<void> {
-    await eventually(() => assert.match(this.seen, what), 10_000);
+    await eventually(() => assert.match(this.seen, what));
   }
 
   async end(): Promise<void> {

@@ -196,7 +196,7 @@ test('a damaged index is built again from the document', () =>
     second.events.on('engine', ({ state }) => states.push(state));
     assert.deepEqual(lines(second), expected, 'it is there when the tree is');
     assert.equal(second.counts().files, 1);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    while (states.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
     assert.deepEqual(states, ['ready']);
     second.create(ROOT, 'g', file('c2'), {});
     await second.commit();

@@ -25,10 +25,7 @@ export class CborCursor {
 
   /** Items of the array that begins here; undefined: it is no array, and nothing was passed. */
   array(): number | undefined {
-    const first = this.buffer[this.at] as number;
-    if (first >> 5 !== ARRAY) return undefined;
-    this.at++;
-    return this.argument(first & 31);
+    return this.lengthOf(ARRAY);
   }
 
   /** The number here; one beyond 53 bits comes as the nearest. NaN: it is no number. */
@@ -49,20 +46,16 @@ export class CborCursor {
 
   /** The text here; undefined: it is none, and nothing was passed. */
   text(): string | undefined {
-    const first = this.buffer[this.at] as number;
-    if (first >> 5 !== TEXT) return undefined;
-    this.at++;
-    const length = this.argument(first & 31);
+    const length = this.lengthOf(TEXT);
+    if (length === undefined) return undefined;
     this.at += length;
     return this.buffer.toString('utf8', this.at - length, this.at);
   }
 
   /** The byte string here, as a view; undefined: it is none, and nothing was passed. */
   bytes(): Buffer | undefined {
-    const first = this.buffer[this.at] as number;
-    if (first >> 5 !== BYTES) return undefined;
-    this.at++;
-    const length = this.argument(first & 31);
+    const length = this.lengthOf(BYTES);
+    if (length === undefined) return undefined;
     this.at += length;
     return this.buffer.subarray(this.at - length, this.at);
   }
@@ -77,6 +70,14 @@ export class CborCursor {
       else if (major === MAP) left += 2 * argument;
       else if (major === TAG) left++;
     }
+  }
+
+  /** Passes the head of an item of this major type, and tells its length; undefined: it is of another one. */
+  private lengthOf(major: number): number | undefined {
+    const first = this.buffer[this.at] as number;
+    if (first >> 5 !== major) return undefined;
+    this.at++;
+    return this.argument(first & 31);
   }
 
   /** Of an item whose first byte was passed; of a number it is the number. */

@@ -117,11 +117,14 @@ export async function openJournal(
 ): Promise<{ journal: Journal; condition: LogCondition }> {
   const accept = (record: Uint8Array) => isCovered(record, survived);
   const { log, condition } = await openRecordLog(folder, { segmentBytes, accept, ...options });
-  const reserve = new Reserve(`${folder}.reserve`, reserveBytes);
+  const reserve = reserveOf(folder);
   // A disk that is full already must not keep the tree from opening.
   await reserve.take().catch(() => {});
   return { journal: new Journal(log, reserve), condition };
 }
+
+/** @param folder of the journal */
+export const reserveOf = (folder: string) => new Reserve(`${folder}.reserve`, reserveBytes);
 
 function isCovered(record: Uint8Array, survived: LogPosition | undefined): boolean {
   const [version, , , , needs] = decodeCbor(record) as StoredOperation;

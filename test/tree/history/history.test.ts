@@ -254,7 +254,7 @@ test('what history holds outlives the index, which a power cut takes', () =>
   }));
 
 async function waitFor(condition: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 500 && !condition(); tries++)
+  for (let tries = 0; tries < 6_000 && !condition(); tries++)
     await new Promise((resolve) => setTimeout(resolve, 10));
   assert.ok(condition());
 }
