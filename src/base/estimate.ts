@@ -27,3 +27,19 @@ export class Estimate {
     return `, about ${formatSeconds((seconds / done) * (total - done))} left`;
   }
 }
+
+/** As {@link Estimate}, of work of which only what is left is known: the most that was ever left is all of it. */
+export class Countdown {
+  private readonly estimate: Estimate;
+  private total = 0;
+
+  constructor(clock: Pick<Clock, 'monotonicMs'>) {
+    this.estimate = new Estimate(clock);
+  }
+
+  /** @returns as {@link Estimate.left} */
+  left(remaining: number): string {
+    this.total = Math.max(this.total, remaining);
+    return this.estimate.left(this.total - remaining, this.total);
+  }
+}

@@ -41,10 +41,10 @@ export function parsePattern(text: string): PathPattern | undefined {
     .split(/\/\*\*|[*?]/, 1);
   const matches = (path: string) => path.startsWith(prefix) && expression.test(path);
   const above = new RegExp(`^${names.slice(0, -1).map(partOf).join('')}$`, 'su');
-  const last = new RegExp(`^${partOf(names.at(-1) ?? '').slice(1)}$`, 'su');
+  const last = nameTest(names.at(-1) ?? '');
   const inFolder = (folder: string) => {
     if (!folder.startsWith(prefix) && !prefix.startsWith(`${folder}/`)) return false;
-    return matches(folder) || (above.test(folder) && ((name: string) => last.test(name)));
+    return matches(folder) || (above.test(folder) && last);
   };
   return { text, matches, inFolder, sample, specificity: specificityOf(names) };
 }
@@ -67,6 +67,13 @@ export function bySpecificity(a: PathPattern, b: PathPattern): number {
     if (difference !== 0) return difference;
   }
   return 0;
+}
+
+/** Tests a name by itself. Plain ones are compared: this runs for every file of a plan. */
+function nameTest(pattern: string): (name: string) => boolean {
+  if (!WILDCARD.test(pattern)) return (name) => name === pattern;
+  const expression = new RegExp(`^${partOf(pattern).slice(1)}$`, 'su');
+  return (name) => expression.test(name);
 }
 
 function partOf(name: string): string {

@@ -1,4 +1,4 @@
-import { Estimate, formatSeconds, systemClock, WormholeError } from '../base/index.js';
+import { Countdown, Estimate, formatSeconds, systemClock, WormholeError } from '../base/index.js';
 import { describeLabels } from '../config/index.js';
 import { formatPodId } from '../net/index.js';
 import type { Inspection as Holding } from '../placement/index.js';
@@ -48,7 +48,7 @@ export function controlHandlers(pod: Pod): ControlHandlers {
     status: () => statusOf(pod),
     pods: () => podDetails(pod),
     invite: ({ role, lifetimeMs, pod: name }) => invite(pod, role, lifetimeMs, name),
-    sync: ({ copies, timeoutMs }, { signal }) => sync(pod, copies, timeoutMs ?? SYNC_TIMEOUT_MS, signal),
+    sync: ({ copies, timeoutMs }, context) => sync(pod, copies, timeoutMs ?? SYNC_TIMEOUT_MS, context),
     inspect: ({ path }) => inspect(pod, path),
     list: ({ path }) => list(pod, path),
     history: ({ path }) => historyOf(pod, path),
@@ -142,23 +142,56 @@ async function sync(
   pod: Pod,
   copies: number | null,
   timeoutMs: number,
-  signal: AbortSignal,
+  { progress, signal }: Context,
 ): Promise<SyncResult> {
   const end = performance.now() + timeoutMs;
   const left = () => Math.max(1, Math.ceil(end - performance.now()));
-  const published = await before(pod.fileSystem.publishAll(signal), left());
+  const during = <T>(work: Promise<T>, what: string, remaining: () => number) =>
+    telling(work, what, remaining, progress);
+  const published = await during(
+    before(pod.fileSystem.publishAll(signal), left()),
+    'files are still to be published',
+    () => pod.fileSystem.unpublished(),
+  );
   if (!published)
     return { done: false, reason: 'files that were written here are still being published', copies };
-  const shared = await pod.sync.waitUntilShared({ timeoutMs: left(), signal });
+  const shared = await during(
+    pod.sync.waitUntilShared({ timeoutMs: left(), signal }),
+    'changes wait for the document, and then for the other pods',
+    () => pod.tree.counts().pendingOperations,
+  );
   const names = (ids: readonly string[]) =>
     ids.map((id) => pod.membership.member(id)?.name ?? id.slice(0, 8)).join(', ');
   if (!shared.done && copies === null) {
     return { done: false, reason: shared.reason ?? `waiting for ${names(shared.missing)}`, copies };
   }
   if (copies === null) return { done: true, reason: null, copies };
-  const reached = await pod.placement.waitForCopies(copies, { timeoutMs: left(), signal });
+  const reached = await during(
+    pod.placement.waitForCopies(copies, { timeoutMs: left(), signal }),
+    'files are on fewer pods than declared',
+    () => pod.placement.underReplicated(),
+  );
   const reason = reached.reason ?? `waiting for ${names(reached.missing)}`;
   return { done: reached.done, reason: reached.done ? null : reason, copies };
+}
+
+/** Says now and then how much is left of what is waited for, and how long that will take. */
+async function telling<T>(
+  work: Promise<T>,
+  what: string,
+  remaining: () => number,
+  progress: (line: string) => void,
+): Promise<T> {
+  const countdown = new Countdown(systemClock);
+  const timer = setInterval(() => {
+    const left = remaining();
+    progress(`${left} ${what}${countdown.left(left)}`);
+  }, PROGRESS_MS);
+  try {
+    return await work;
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 /** True when the work was done in time. */

@@ -1,4 +1,4 @@
-import { type Clock, WormholeError } from '../base/index.js';
+import { type Clock, Countdown, WormholeError } from '../base/index.js';
 import { checkAdmin, declare, editDeclaration } from './declaration.js';
 import type { Pod } from './pod.js';
 
@@ -82,6 +82,7 @@ async function untilHandedOver(pod: Pod, context: WaitContext, otherwise: string
   const { clock, timeoutMs, progress, signal } = context;
   const startMs = clock.monotonicMs();
   let toldMs = startMs;
+  const countdown = new Countdown(clock);
   // The new declaration is taken in by this pod's own placement at once.
   await clock.sleep(LOOK_MS, signal);
   while (!pod.placement.handedOver) {
@@ -94,7 +95,8 @@ async function untilHandedOver(pod: Pod, context: WaitContext, otherwise: string
     }
     if (nowMs - toldMs >= PROGRESS_MS) {
       toldMs = nowMs;
-      progress(`waiting until the others hold everything (${pod.placement.underReplicated()} files to go)`);
+      const files = pod.placement.underReplicated();
+      progress(`${files} files are not yet where they are to go${countdown.left(files)}`);
     }
     await clock.sleep(LOOK_MS, signal);
   }

@@ -10,6 +10,7 @@ type Samples = Metric['samples'];
 export function metricsOf(pod: Pod, loopDelay: LoopDelay): Metric[] {
   const status = statusOf(pod);
   const usage = pod.content.usage();
+  const { copied } = pod.placement;
   const { rss } = process.memoryUsage();
   const { user, system } = process.cpuUsage();
   const others = status.pods.filter(({ link }) => link !== 'self');
@@ -44,6 +45,18 @@ export function metricsOf(pod: Pod, loopDelay: LoopDelay): Metric[] {
     gauge('wormhole_store_cached_bytes', 'Bytes of chunks that may be evicted.', usage.cachedBytes),
     gauge('wormhole_store_staged_bytes', 'Bytes written here and not published.', usage.stagedBytes),
     gauge('wormhole_store_free_bytes', 'Bytes free for the store.', usage.freeBytes),
+    {
+      ...gauge(
+        'wormhole_copied_bytes_total',
+        'Bytes that were copied here, by whether a posture throttled them.',
+        0,
+      ),
+      type: 'counter',
+      samples: [
+        { labels: { throttled: 'no' }, value: copied.bytes - copied.heldBytes },
+        { labels: { throttled: 'yes' }, value: copied.heldBytes },
+      ],
+    },
     {
       ...gauge('wormhole_pod_linked', 'Whether another pod is linked (1) or not (0).', 0),
       samples: ofPods(({ link }) => Number(link === 'up')),

@@ -1,3 +1,4 @@
+import { type Clock, Estimate } from '../base/index.js';
 import type { ChunkId, ContentStore, Naming } from '../content/index.js';
 import type { InodeId, Tree } from '../tree/index.js';
 import type { Peers } from './peers.js';
@@ -26,10 +27,10 @@ export interface Checked {
 }
 
 export interface CheckOptions {
-  tree: Pick<Tree, 'contents'>;
+  tree: Pick<Tree, 'contents' | 'counts'>;
   content: Pick<
     ContentStore,
-    'chunksOf' | 'has' | 'collect' | 'chunkIds' | 'verify' | 'put' | 'flush' | 'isKept'
+    'chunksOf' | 'has' | 'collect' | 'chunkIds' | 'verify' | 'put' | 'flush' | 'isKept' | 'usage'
   >;
   peers: Pick<Peers, 'linked' | 'whoHas' | 'fetchNow'>;
   naming: Naming;
@@ -38,6 +39,7 @@ export interface CheckOptions {
   /** Reads every byte. */
   readData: boolean;
   progress: (line: string) => void;
+  clock: Pick<Clock, 'monotonicMs'>;
   signal: AbortSignal;
 }
 
@@ -47,7 +49,7 @@ const AILING_MAX = 10_000;
 
 /** Compares what the tree names with what is here; changes nothing but that damaged chunks are set aside. */
 export async function checkStore(options: CheckOptions): Promise<Checked> {
-  const { content, naming, progress, signal } = options;
+  const { content, naming, progress, clock, signal } = options;
   const damaged = options.readData ? await readAll(options) : { found: [], bytes: 0 };
   const ailing: Ailing[] = [];
   const files = await checkFiles(options, ailing);
@@ -55,7 +57,10 @@ export async function checkStore(options: CheckOptions): Promise<Checked> {
   const survey = { naming, historyMs: undefined, seenByAllMs: 0, signal };
   // Where the chunks of some file are unknown it cannot be told which have no name.
   if (!ailing.some(({ unknown }) => unknown)) {
-    const found = await content.collect({ ...survey, progress: (n) => progress(`${n} chunks looked at`) });
+    const { chunks } = content.usage();
+    const estimate = new Estimate(clock);
+    const tell = (n: number) => progress(`${n} of ${chunks} chunks looked at${estimate.left(n, chunks)}`);
+    const found = await content.collect({ ...survey, progress: tell });
     if (found !== undefined) Object.assign(counted, pick(found));
   }
   return { files, ...counted, ailing, damaged: damaged.found, bytesRead: damaged.bytes };
@@ -66,7 +71,8 @@ function pick({ chunks, unnamed, unnamedBytes }: { chunks: number; unnamed: numb
 }
 
 async function checkFiles(options: CheckOptions, ailing: Ailing[]): Promise<number> {
-  const { tree, content, belongs, progress, signal } = options;
+  const { tree, content, belongs, progress, clock, signal } = options;
+  const estimate = new Estimate(clock);
   let files = 0;
   for (let after: InodeId | undefined; ; ) {
     const page = tree.contents(after, PAGE);
@@ -84,7 +90,8 @@ async function checkFiles(options: CheckOptions, ailing: Ailing[]): Promise<numb
     }
     after = page.at(-1)?.inode;
     if (after === undefined) return files;
-    progress(`${files} files looked at`);
+    const total = Math.max(files, tree.counts().files);
+    progress(`${files} of ${total} files looked at${estimate.left(files, total)}`);
   }
 }
 
@@ -95,7 +102,8 @@ async function heldNowhere(ids: readonly ChunkId[], { peers, signal }: CheckOpti
 }
 
 async function readAll(options: CheckOptions): Promise<{ found: Checked['damaged']; bytes: number }> {
-  const { content, progress, signal } = options;
+  const { content, progress, clock, signal } = options;
+  const estimate = new Estimate(clock);
   const found: Checked['damaged'] = [];
   let bytes = 0;
   let shownBytes = 0;
@@ -107,11 +115,16 @@ async function readAll(options: CheckOptions): Promise<{ found: Checked['damaged
     else bytes += length ?? 0;
     if (bytes - shownBytes < PROGRESS_BYTES) continue;
     shownBytes = bytes;
-    progress(`${Math.floor(bytes / 1_000_000)} MB read`);
+    const total = Math.max(bytes, content.usage().bytes);
+    progress(`${megabytes(bytes)} of ${megabytes(total)} MB read${estimate.left(bytes, total)}`);
   }
   // What is said to be mended stays so after a power cut.
   if (found.some(({ mended: isMended }) => isMended)) await content.flush();
   return { found, bytes };
+}
+
+function megabytes(bytes: number): number {
+  return Math.floor(bytes / 1_000_000);
 }
 
 const PROGRESS_BYTES = 64 * 1024 * 1024;

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { type Clock, type Log, messageOf, WormholeError } from '../base/index.js';
+import { type Clock, type Log, messageOf, Pace, WormholeError } from '../base/index.js';
 import type { ChunkId, ContentStore } from '../content/index.js';
 import type { Tree } from '../tree/index.js';
 import { ByteBudget } from './byte-budget.js';
@@ -81,12 +81,13 @@ export class Copier {
   private bytes = 0;
   private failure: string | undefined;
   private startedAtMs = 0;
-  /** Monotonic ms from which on the next bytes may be fetched. */
-  private nextFetchMs = 0;
+  private readonly held: Pace;
+  private readonly moved = { bytes: 0, heldBytes: 0 };
   private marks: { atMs: number; bytes: number }[] = [];
 
   constructor(options: CopierOptions) {
     this.options = options;
+    this.held = new Pace(options.clock);
     setMaxListeners(0, this.stopping.signal);
   }
 
@@ -119,6 +120,11 @@ export class Copier {
   /** Contents that are left to copy. */
   get left(): number {
     return this.open.size;
+  }
+
+  /** Bytes fetched since the start, and those of them that waited for a declared rate. */
+  get fetched(): { bytes: number; heldBytes: number } {
+    return { ...this.moved };
   }
 
   /** Resolves when everything added so far is here, or no longer belongs here. @throws the reason of a stop */
@@ -267,22 +273,28 @@ export class Copier {
   /** Fetches and stores; the store checks the bytes. Only so much at a time, whatever the network's pace. */
   private async bring(id: ChunkId, bytes: number, keep: boolean, layout: Layout): Promise<void> {
     const { content, peers } = this.options;
-    await this.pace(bytes, layout);
+    const held = await this.pace(bytes, layout);
     await this.budget.use(bytes, async () => {
       const chunk = await peers.fetchNow(id, this.stopping.signal);
       await content.put(id, chunk, { keep });
+      this.moved.bytes += chunk.length;
+      if (held) this.moved.heldBytes += chunk.length;
     });
   }
 
-  /** Waits for its turn at the declared rate. */
-  private async pace(bytes: number, layout: Layout): Promise<void> {
+  /** Waits for its turn at the declared rate, as long as that is declared. @returns true when there is one */
+  private async pace(bytes: number, layout: Layout): Promise<boolean> {
     const { rate, clock } = this.options;
-    const bytesPerSecond = rate(layout);
-    if (!Number.isFinite(bytesPerSecond)) return;
-    const nowMs = clock.monotonicMs();
-    const atMs = Math.max(nowMs, this.nextFetchMs);
-    this.nextFetchMs = atMs + (bytes * 1000) / Math.max(1, bytesPerSecond);
-    if (atMs > nowMs) await clock.sleep(atMs - nowMs, this.stopping.signal);
+    for (;;) {
+      const bytesPerSecond = rate(layout);
+      if (!Number.isFinite(bytesPerSecond)) return false;
+      this.held.set(bytesPerSecond);
+      const { waitMs } = this.held;
+      if (waitMs === 0) break;
+      await clock.sleep(waitMs, this.stopping.signal);
+    }
+    this.held.take(bytes);
+    return true;
   }
 
   private copied(bytes: number): void {

@@ -71,7 +71,16 @@ export class Layouts {
     const pinned = this.pins.some((pin) => isWithin(folder === '' ? '/' : folder, pin));
     const pins = new Set(this.pins);
     const isPinned = (name: string) => pinned || (pins.size > 0 && pins.has(`${folder}/${name}`));
-    return (name, ageMs) => this.aged(policyOf(name), ageMs, isPinned(name));
+    // Of the files of a folder nearly all have one policy, which mostly asks nothing about their age.
+    let last: { policy: Policy; here: boolean; layout: Layout | undefined } | undefined;
+    return (name, ageMs) => {
+      const [policy, here] = [policyOf(name), isPinned(name)];
+      if (last?.policy !== policy || last.here !== here) {
+        const layout = dependsOnAge(policy) ? undefined : this.aged(policy, ageMs, here);
+        last = { policy, here, layout };
+      }
+      return last.layout ?? this.aged(policy, ageMs, here);
+    };
   }
 
   private aged(policy: Policy, ageMs: number, here: boolean): Layout {
@@ -138,6 +147,10 @@ export class Layouts {
     const fewer = this.options.responses?.(policy).includes('fewer-copies') ?? false;
     return fewer ? Math.max(1, policy.copies - 1) : policy.copies;
   }
+}
+
+function dependsOnAge({ affinity }: Policy): boolean {
+  return affinity.cold?.after !== undefined;
 }
 
 /** Layouts under a declaration, in no crisis. */

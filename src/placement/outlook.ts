@@ -134,7 +134,11 @@ export class Outlook {
   private relayout(): { places: boolean; lost: boolean } {
     const [before, layouts] = [this.layouts, this.readLayouts()];
     const same = layouts.fingerprint === before.fingerprint && layouts.pinned === before.pinned;
-    if (same) return { places: false, lost: false };
+    if (same) {
+      // What belongs where is the same; what is done in a crisis may not be.
+      if (layouts.policies !== before.policies) this.layoutsNow = layouts;
+      return { places: false, lost: false };
+    }
     this.layoutsNow = layouts;
     const lost = before.candidates.some((pod) => !layouts.candidates.some((other) => other.id === pod.id));
     return { places: true, lost };

@@ -242,6 +242,11 @@ export class Placement {
     return rate > 0 ? rate : undefined;
   }
 
+  /** Bytes copied here since the start, and those of them at the rate of a posture that throttles. */
+  get copied(): { bytes: number; heldBytes: number } {
+    return this.copier.fetched;
+  }
+
   /** What would have to move if this were declared; nothing is done. */
   flowTo(config: NetworkConfig, signal: AbortSignal): Promise<Flow> {
     const { tree, clock } = this.options;
@@ -378,9 +383,10 @@ export class Placement {
     progress: (line: string) => void;
     signal: AbortSignal;
   }): Promise<Checked> {
-    const { tree, content, peers } = this.options;
+    const { tree, content, peers, clock } = this.options;
     const belongs = (id: ChunkId, inode: InodeId) => belongsHere(id, this.layoutOf(inode));
-    return checkStore({ tree, content, peers, naming: this.collection.naming(), belongs, ...options });
+    const naming = this.collection.naming();
+    return checkStore({ tree, content, peers, naming, belongs, clock, ...options });
   }
 
   close(): void {

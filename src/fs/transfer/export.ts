@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { chmod, chown, lstat, mkdir, open, readlink, rename, rm, symlink, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { messageOf, sha256, syncDirectory, WormholeError } from '../../base/index.js';
 import type { InodeId, Node } from '../../tree/index.js';
 import type { TransferOptions, TransferParts } from './import.js';
@@ -20,6 +21,7 @@ export async function exportTree(
   options: TransferOptions,
 ): Promise<Transfer> {
   const run = new Export(parts, options);
+  await run.count(source);
   if (source.kind === 'directory') await run.folder(source, target);
   else {
     await mkdir(target, { recursive: true });
@@ -37,6 +39,23 @@ class Export {
     this.parts = parts;
     this.signal = signal;
     this.report = new TransferReport(progress);
+  }
+
+  /** Counts what is to come, so that it can be told how long it takes. */
+  async count(node: Node): Promise<void> {
+    if (node.kind !== 'directory') return this.report.expect(1);
+    for (let after: string | undefined; ; ) {
+      const page = this.parts.tree.list(node.id, after, PAGE);
+      await setImmediate();
+      if (this.signal.aborted) throw cancelled();
+      for (const { inode } of page) {
+        const child = this.parts.tree.node(inode);
+        if (child?.kind === 'directory') await this.count(child);
+        else this.report.expect(1);
+      }
+      after = page.at(-1)?.name;
+      if (page.length < PAGE) return;
+    }
   }
 
   async folder(folder: Node, path: string): Promise<void> {
@@ -63,7 +82,7 @@ class Export {
   }
 
   async entry(node: Node, path: string): Promise<void> {
-    if (this.signal.aborted) throw new WormholeError('interrupted', 'the export was cancelled');
+    if (this.signal.aborted) throw cancelled();
     const there = await lstat(path).catch(() => undefined);
     if (node.kind === 'directory') {
       if (there === undefined || there.isDirectory()) return this.folder(node, path);
@@ -102,7 +121,7 @@ class Export {
       const hash = createHash('sha256');
       let at = 0;
       for (;;) {
-        if (this.signal.aborted) throw new WormholeError('interrupted', 'the export was cancelled');
+        if (this.signal.aborted) throw cancelled();
         const bytes = await fileSystem.read(handle, at, BLOCK_BYTES, this.signal);
         if (bytes.length === 0) break;
         hash.update(bytes);
@@ -139,4 +158,8 @@ async function dress({ mode, uid, gid, mtime }: Node, path: string): Promise<voi
   if (process.getuid?.() === 0) await chown(path, uid, gid);
   await chmod(path, mode);
   await utimes(path, Number(mtime) / 1e9, Number(mtime) / 1e9);
+}
+
+function cancelled(): WormholeError {
+  return new WormholeError('interrupted', 'the export was cancelled');
 }

@@ -38,6 +38,7 @@ export async function importFolder(
   options: TransferOptions,
 ): Promise<Transfer> {
   const run = new Import(parts, options);
+  await run.count(source);
   await run.folder(source, { inode: target, at: 0 });
   await run.flush();
   // Contents first, then the names that need them.
@@ -61,10 +62,19 @@ class Import {
     this.report = new TransferReport(progress);
   }
 
+  /** Counts what is to come, so that it can be told how long it takes. */
+  async count(path: string): Promise<void> {
+    // One that cannot be read is named when its turn comes.
+    const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
+    if (this.signal.aborted) throw cancelled();
+    this.report.expect(entries.filter((entry) => !entry.isDirectory()).length);
+    for (const entry of entries) if (entry.isDirectory()) await this.count(join(path, entry.name));
+  }
+
   async folder(path: string, place: Place): Promise<void> {
     const names = (await readdir(path)).sort();
     for (const name of names) {
-      if (this.signal.aborted) throw new WormholeError('interrupted', 'the import was cancelled');
+      if (this.signal.aborted) throw cancelled();
       const below = join(path, name);
       try {
         await this.entry(below, name, place);
@@ -244,4 +254,8 @@ function isOfOne(error: unknown): boolean {
     return error.code === 'bad-name' || error.code === 'name-too-long' || error.code === 'invalid';
   const code = (error as NodeJS.ErrnoException).code ?? '';
   return ['EACCES', 'EPERM', 'ENOENT', 'ELOOP', 'EIO'].includes(code);
+}
+
+function cancelled(): WormholeError {
+  return new WormholeError('interrupted', 'the import was cancelled');
 }

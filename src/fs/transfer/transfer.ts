@@ -1,4 +1,5 @@
 import type { FileHandle as PlainFile } from 'node:fs/promises';
+import { Estimate, systemClock } from '../../base/index.js';
 import type { InodeId } from '../../tree/index.js';
 import type { FileSystem } from '../filesystem.js';
 
@@ -25,10 +26,17 @@ export interface Transfer {
 export class TransferReport {
   readonly transfer: Transfer = { files: 0, folders: 0, bytes: 0, already: 0, left: [], leftCount: 0 };
   private readonly say: (line: string) => void;
+  private readonly estimate = new Estimate(systemClock);
   private saidMs = performance.now();
+  /** Entries that are not folders, as far as they were counted before. */
+  private total = 0;
 
   constructor(say: (line: string) => void) {
     this.say = say;
+  }
+
+  expect(entries: number): void {
+    this.total += entries;
   }
 
   copied(bytes: number): void {
@@ -50,9 +58,12 @@ export class TransferReport {
   tell(): void {
     if (performance.now() - this.saidMs < PROGRESS_INTERVAL_MS) return;
     this.saidMs = performance.now();
-    const { files, folders, bytes, already } = this.transfer;
+    const { files, folders, bytes, already, leftCount } = this.transfer;
+    const done = files + already + leftCount;
+    const total = Math.max(done, this.total);
     const there = already === 0 ? '' : `, ${already} there already`;
-    this.say(`${files} files and ${folders} folders, ${Math.round(bytes / 1e6)} MB${there}`);
+    const left = this.estimate.left(done, total);
+    this.say(`${done} of ${total} files, ${folders} folders, ${Math.round(bytes / 1e6)} MB${there}${left}`);
   }
 }
 
