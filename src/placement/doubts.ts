@@ -70,8 +70,8 @@ export class Doubts {
   doubts(pod: PodId, upTo: number): boolean {
     const doubt = this.pods.get(pod);
     if (doubt === undefined || doubt.all) return true;
-    const [oldest = Number.POSITIVE_INFINITY] = doubt.contents.values();
-    return oldest <= upTo || (doubt.more > 0 && upTo > 0);
+    const [oldest] = doubt.contents.values();
+    return (oldest !== undefined && oldest <= upTo) || (doubt.more > 0 && upTo > 0);
   }
 
   /** True when a pod is believed to hold its share of all but what others have made in the last moments. */
