@@ -61,9 +61,9 @@ export class LocalContentStore implements ContentStore {
   constructor(parts: Parts, found: Recovered[], options: { exact: boolean }) {
     this.parts = parts;
     this.found = found;
-    // One listener for each task, and for each chunk that is being fetched to be kept.
+    // One listener for each chunk that is being fetched to be kept.
     setMaxListeners(0, this.closing.signal);
-    this.background = this.tasks().map((task) => this.repeat(task));
+    this.background = [this.keepUp(this.tasks())];
     if (!options.exact) this.background.push(this.count());
   }
 
@@ -256,7 +256,7 @@ export class LocalContentStore implements ContentStore {
     return cached ? 'cached' : 'here';
   }
 
-  /** What goes on in the background, each task at its own pace. */
+  /** What goes on in the background, each whatever the others do. */
   private tasks(): (() => Promise<unknown>)[] {
     const { small, evictable, ground, uptime, log } = this.parts;
     return [
@@ -271,15 +271,23 @@ export class LocalContentStore implements ContentStore {
     ];
   }
 
-  /** Runs a task now and then; what fails is tried again. */
-  private async repeat(task: () => Promise<unknown>): Promise<void> {
+  /** Begins each task now and then, but for those that still run; what fails is tried again. */
+  private async keepUp(tasks: readonly (() => Promise<unknown>)[]): Promise<void> {
     const { clock, log } = this.parts;
     const { signal } = this.closing;
+    const running = new Map<() => Promise<unknown>, Promise<void>>();
     for (;;) {
       await clock.sleep(LIMITS.contentUpkeepMs, signal).catch(() => {});
-      if (signal.aborted) return;
-      await task().catch((error) => log.warn('upkeep of the content store failed; trying again', { error }));
+      if (signal.aborted) break;
+      for (const task of tasks) {
+        if (running.has(task)) continue;
+        const run = task()
+          .catch((error) => log.warn('upkeep of the content store failed; trying again', { error }))
+          .then(() => void running.delete(task));
+        running.set(task, run);
+      }
     }
+    await Promise.all(running.values());
   }
 
   private async count(): Promise<void> {
