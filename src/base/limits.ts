@@ -19,6 +19,8 @@ export const LIMITS = {
   chunkBytesMax: 4 * 1024 * 1024,
   /** Inodes in one bucket of the document (part of its schema, version 1). */
   bucketInodesMax: 256,
+  /** Buckets of derived inodes, which the document's first change makes (part of its schema, version 1). */
+  derivedBuckets: 256,
   /** One register's value in the document; what is longer is ignored as not ours. */
   registerBytesMax: 128 * 1024,
   /** One change of the document (a group of local operations is cut long before), packed and unpacked. */

@@ -17,7 +17,7 @@ class Rows {
 
   set(key: string, value: Uint8Array | undefined): void {
     if (value === undefined ? this.values.delete(key) : !this.values.has(key)) this.sorted = undefined;
-    if (value !== undefined) this.values.set(key, Uint8Array.from(value));
+    if (value !== undefined) this.values.set(key, new Uint8Array(value));
   }
 
   get size(): number {
@@ -40,6 +40,19 @@ const ASCII = /^[\0-\x7f]*$/;
 function compareKeys(a: string, b: string): number {
   if (ASCII.test(a) && ASCII.test(b)) return a < b ? -1 : 1;
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+/** How many keys are before another one, or not after it. */
+function placeOf(keys: readonly string[], key: string, including: boolean): number {
+  let [low, high] = [0, keys.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const other = keys[middle] as string;
+    const isBefore = other === key ? including : compareKeys(other, key) < 0;
+    if (isBefore) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** What lies on the disk: every process and thread that opens it sees the same. */
@@ -103,19 +116,14 @@ class SimulatedTable implements WritableTable {
 
   *keys({ start, end, limit = Number.POSITIVE_INFINITY, reverse = false }: RangeOptions): Generator<string> {
     const all = this.rows.keys();
-    let left = limit;
-    for (const key of reverse ? [...all].reverse() : all) {
-      const early =
-        start !== undefined &&
-        (reverse
-          ? compareKeys(key, start) > 0 && key !== start
-          : key !== start && compareKeys(key, start) < 0);
-      if (early) continue;
-      const late =
-        end !== undefined &&
-        (key === end || (reverse ? compareKeys(key, end) < 0 : compareKeys(key, end) > 0));
-      if (late || left-- <= 0) return;
-      yield key;
+    const step = reverse ? -1 : 1;
+    // From the start on, which is part of it, to the end, which is not.
+    const from = start === undefined ? (reverse ? all.length : 0) : placeOf(all, start, reverse);
+    const to = end === undefined ? (reverse ? 0 : all.length) : placeOf(all, end, reverse);
+    let at = reverse ? from - 1 : from;
+    for (let left = limit; left > 0 && (reverse ? at >= to : at < to); left--) {
+      yield all[at] as string;
+      at += step;
     }
   }
 

@@ -3,6 +3,8 @@ import { type Opened, onStage, type Stage } from './stage.js';
 
 /** Paths below this are on simulated disks: `/simulated/DISK/…`. */
 export const SIMULATED = '/simulated/';
+/** The part of such a path that names the disk. */
+const DISK_PART = 2;
 /** Descriptors from here on are of simulated files. */
 export const FIRST_DESCRIPTOR = 2 ** 30;
 const BLOCK_BYTES = 4096;
@@ -26,24 +28,28 @@ function stageNow(): Stage {
 }
 
 function placeOf(path: string, call: string): Place {
-  const [name = '', ...parts] = path
-    .slice(SIMULATED.length)
-    .split('/')
-    .filter((part) => part !== '' && part !== '.');
-  const disk = stageNow().disks.get(name);
-  if (disk === undefined) throw failure('ENOENT', call, path);
-  let folder = disk.root;
-  let last = '';
-  let node: File | Folder | undefined = disk.root;
-  for (const [at, part] of parts.entries()) {
-    node = folder.entries.get(part);
-    last = part;
-    if (at === parts.length - 1) break;
-    if (node === undefined) throw failure('ENOENT', call, path);
-    if (node.kind !== 'folder') throw failure('ENOTDIR', call, path);
-    folder = node;
+  const place = lookUp(path);
+  if (typeof place === 'string') throw failure(place, call, path);
+  return place;
+}
+
+/** @returns where a path leads, or the code of the error that it ends in on the way there */
+function lookUp(path: string): Place | 'ENOENT' | 'ENOTDIR' {
+  const parts = path.split('/');
+  const disk = stageNow().disks.get(parts[DISK_PART] as string);
+  if (disk === undefined) return 'ENOENT';
+  const place: Place = { disk, folder: disk.root, name: '', node: disk.root };
+  for (let at = DISK_PART + 1; at < parts.length; at++) {
+    const part = parts[at] as string;
+    if (part === '' || part === '.') continue;
+    const { node } = place;
+    if (node === undefined) return 'ENOENT';
+    if (node.kind !== 'folder') return 'ENOTDIR';
+    place.folder = node;
+    place.name = part;
+    place.node = node.entries.get(part);
   }
-  return { disk, folder, name: last, node };
+  return place;
 }
 
 function found(path: string, call: string): Place & { node: File | Folder } {
@@ -150,12 +156,8 @@ export const disk = {
   },
 
   exists(path: string): boolean {
-    try {
-      return placeOf(path, 'stat').node !== undefined;
-    } catch (error) {
-      if ((error as { syscall?: unknown }).syscall === undefined) throw error;
-      return false;
-    }
+    const place = lookUp(path);
+    return typeof place !== 'string' && place.node !== undefined;
   },
 
   mkdir(path: string, options: { recursive?: boolean } | number | undefined): void {

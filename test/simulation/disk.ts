@@ -10,26 +10,50 @@ export class Worst extends Numbers {
 /** One change of a file's bytes that no fsync has covered. */
 type Change = { seq: number; at: number; bytes: Buffer } | { seq: number; size: number };
 
-/** Bytes that grow. */
+/** Bytes that grow. What was written in one piece is not copied before it is changed. */
 class Bytes {
   size = 0;
-  private buffer = Buffer.alloc(0);
+  private buffer: Buffer = Buffer.alloc(0);
+  /** Somebody else has the same buffer. */
+  private isShared = false;
 
-  write(at: number, bytes: Uint8Array): void {
-    const end = at + bytes.length;
-    if (end > this.buffer.length) {
-      const grown = Buffer.alloc(Math.max(end, this.buffer.length * 2, 256));
-      this.buffer.copy(grown, 0, 0, this.size);
-      this.buffer = grown;
+  /** @param bytes nobody changes them any more */
+  write(at: number, bytes: Buffer): void {
+    if (this.size === 0 && at === 0) {
+      this.buffer = bytes;
+      this.isShared = true;
+      this.size = bytes.length;
+      return;
     }
+    const end = at + bytes.length;
+    this.own(end);
     this.buffer.set(bytes, at);
     this.size = Math.max(this.size, end);
   }
 
   resize(size: number): void {
+    if (size !== this.size) this.own(size);
     if (size < this.size) this.buffer.fill(0, size, this.size);
-    else if (size > this.buffer.length) this.write(size - 1, Buffer.alloc(1));
     this.size = size;
+  }
+
+  /** The same bytes, each free to change its own. */
+  fork(): Bytes {
+    const other = new Bytes();
+    other.buffer = this.buffer;
+    other.size = this.size;
+    this.isShared = other.isShared = true;
+    return other;
+  }
+
+  /** A buffer of its own with room for so many bytes, zeros after its size. */
+  private own(room: number): void {
+    if (!this.isShared && room <= this.buffer.length) return;
+    const longer = room > this.buffer.length ? 2 * this.buffer.length : this.buffer.length;
+    const own = Buffer.alloc(Math.max(room, longer, 256));
+    this.buffer.copy(own, 0, 0, this.size);
+    this.buffer = own;
+    this.isShared = false;
   }
 
   read(at: number, target: Uint8Array): number {
@@ -117,8 +141,7 @@ export class File {
       } else this.safe.apply(change);
     }
     this.unsynced = [];
-    this.now = new Bytes();
-    this.now.write(0, this.safe.copy());
+    this.now = this.safe.fork();
   }
 
   private change(change: Change): void {

@@ -44,6 +44,8 @@ const STORE_LIMITS = {
 
 // Some minutes and some files are to meet what takes hours and millions of them.
 Object.assign(LIMITS, {
+  /** Every start and every first sync has to do with all of them. */
+  derivedBuckets: 4,
   /** Room for as many is set aside at every start. */
   evictableChunksMax: 512,
   changeLogChangesMax: 8,

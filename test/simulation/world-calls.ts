@@ -18,8 +18,8 @@ type Loose = (...values: unknown[]) => unknown;
 
 /** A disk's answer takes so long, in milliseconds. */
 const DISK_MS = 4;
-/** Names that are asked for are in memory but once in so many times. */
-const COLD_ONCE = 16;
+/** Names that are asked for are in memory but once in so many times; those of a folder without any always. */
+const COLD_ONCE = 8;
 
 /** Replaces a function of an object by one that asks first whether the call is the stage's. */
 function divert(owner: object, name: string, isOurs: (...values: unknown[]) => boolean, ours: Loose): void {
@@ -252,11 +252,16 @@ function divertPromises(): void {
   const plain = ['unlink', 'rm', 'rename', 'link', 'readFile', 'statfs', 'truncate', 'mkdir'] as const;
   for (const name of plain)
     divert(fs.promises, name, isPath, (...values) => slowly(() => (disk[name] as Call as Loose)(...values)));
-  for (const name of ['readdir', 'stat'] as const)
-    divert(fs.promises, name, isPath, async (...values) => {
-      const ask = () => (disk[name] as Call as Loose)(...values);
-      return here().actor.numbers.once(COLD_ONCE) ? slowly(ask) : ask();
-    });
+  const isCold = () => here().actor.numbers.once(COLD_ONCE);
+  divert(fs.promises, 'stat', isPath, async (path) => {
+    const ask = () => disk.stat(path as string);
+    return isCold() ? slowly(ask) : ask();
+  });
+  divert(fs.promises, 'readdir', isPath, async (path) => {
+    const ask = () => disk.readdir(path as string);
+    const names = ask();
+    return names.length > 0 && isCold() ? slowly(ask) : names;
+  });
   divert(fs.promises, 'open', isPath, async (path, flags) => {
     const fd = await slowly(() => disk.open(path as string, flags as string));
     return {

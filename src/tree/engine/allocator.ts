@@ -43,14 +43,17 @@ export function bucketPrefix(pod: PodId, random: Random): string {
 /** The inode that a losing value becomes when somebody acts on its file: the same on every pod. */
 export function derivedInode(version: OpId): InodeId {
   const digest = createHash('sha256').update(version).digest('hex');
-  return `made-${digest.slice(0, 2)}/${digest.slice(2, 12)}`;
+  return `${derivedBucket(Number.parseInt(digest.slice(0, 2), 16) % LIMITS.derivedBuckets)}/${digest.slice(2, 12)}`;
 }
 
 /** The buckets of derived inodes, made by the document's first change. */
-export const DERIVED_BUCKETS: readonly string[] = Array.from(
-  { length: 256 },
-  (_, number) => `made-${number.toString(16).padStart(2, '0')}`,
-);
+export function derivedBuckets(): string[] {
+  return Array.from({ length: LIMITS.derivedBuckets }, (_, number) => derivedBucket(number));
+}
+
+function derivedBucket(number: number): string {
+  return `made-${number.toString(16).padStart(2, '0')}`;
+}
 
 /** The two parts of an inode id, or undefined when it is none. */
 export function parseInode(id: InodeId): { bucket: string; index: string } | undefined {

@@ -1,5 +1,5 @@
 import { sha256 } from '../../base/index.js';
-import { DERIVED_BUCKETS } from './allocator.js';
+import { derivedBuckets } from './allocator.js';
 import { automerge } from './automerge.js';
 
 /** The document's first change, which makes its head: the maps that all else lies in. */
@@ -21,7 +21,7 @@ export const ROOT_BUCKET = 'root';
 export function foundingOf(network: Uint8Array): Founding {
   const handle = automerge.create({ actor: actorOf(network) });
   try {
-    const buckets = Object.fromEntries([ROOT_BUCKET, ...DERIVED_BUCKETS].map((name) => [name, {}]));
+    const buckets = Object.fromEntries([ROOT_BUCKET, ...derivedBuckets()].map((name) => [name, {}]));
     handle.put('_root', 'v', VERSION, 'uint');
     handle.put('_root', 'network', network);
     handle.put('_root', 'epoch', 0, 'uint');
