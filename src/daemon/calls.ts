@@ -86,7 +86,11 @@ export function controlHandlers(pod: Pod): ControlHandlers {
       setImmediate(() => pod.stop('wh leave'));
       return { onlyHere, pid: process.pid };
     },
-    rebalance: ({ plan }, { signal }) => (plan ? pod.placement.surplus(signal) : pod.placement.rebalance()),
+    rebalance: async ({ plan }, { signal }) => {
+      const { placement } = pod;
+      const found = await (plan ? placement.surplus(signal) : placement.rebalance());
+      return { ...found, waiting: placement.disagreement ?? null };
+    },
     scrub: (_, { progress, signal }) => scrub(pod, progress, signal),
     stop: () => {
       // The answer goes out first.

@@ -77,7 +77,11 @@ export interface ControlCalls {
     result: { onlyHere: number; pid: number };
   };
   /** `plan`: only tells. */
-  rebalance: { arguments: { plan: boolean }; result: { chunks: number; bytes: number } };
+  /** `waiting`: why more may have to stay for now, or null. */
+  rebalance: {
+    arguments: { plan: boolean };
+    result: { chunks: number; bytes: number; waiting: string | null };
+  };
   scrub: { arguments: Record<string, never>; result: ScrubResult };
   /** Answered at once; the daemon is down when its process is gone. */
   stop: { arguments: Record<string, never>; result: { pid: number } };

@@ -298,6 +298,12 @@ export class Placement {
     return this.releases.surplus(signal);
   }
 
+  /** What may keep this pod from letting go of what belongs elsewhere, for people; undefined while all pods agree. */
+  get disagreement(): string | undefined {
+    const self = this.settled || !this.holdsAnything() ? undefined : 'this pod does not hold its share yet';
+    return self ?? this.testimony.disagreement();
+  }
+
   /** Lets go now of what belongs elsewhere and is there. @returns what was let go of */
   rebalance(): Promise<Released> {
     return this.releases.now();

@@ -107,6 +107,21 @@ export class Testimony {
     return this.ofAllOthers((pod) => this.placesAlike(pod));
   }
 
+  /** Why {@link othersAgree} does not hold, for people; undefined while it does. */
+  disagreement(): string | undefined {
+    const { membership, peers, outlook } = this.options;
+    const counted = new Set(outlook.layouts.candidates.map(({ id }) => id));
+    const linked = new Set(peers.linked());
+    for (const { id, name } of candidatesOf(membership.members(), outlook.config)) {
+      if (id === membership.self) continue;
+      if (!counted.has(id)) return `${name} is lost`;
+      if (!linked.has(id)) return `${name} is not linked`;
+      if (!this.placesAlike(id)) return `${name} does not place everything as this pod does yet`;
+      if (!this.saysAll(id)) return `${name} has not said yet that it holds its share`;
+    }
+    return undefined;
+  }
+
   /** True while they place every chunk as this one does, and hold all that this one has made or that was there when they
    *  said so: what others have made in the last moments may still be on its way. */
   othersTookOver(): boolean {

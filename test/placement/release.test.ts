@@ -90,16 +90,20 @@ test('while a pod is away or places otherwise, nothing is let go of', async () =
   await until(() => b.placement.settled);
   assert.equal(a.placement.handedOver, false);
   assert.deepEqual(await a.placement.rebalance(), NOTHING, 'c is away');
+  assert.equal(a.placement.disagreement, 'c is not linked');
   const cut = connect(a.links, c.links);
   connect(b.links, c.links);
   await until(() => a.placement.handedOver);
+  await until(() => a.placement.disagreement === undefined);
   cut();
   assert.deepEqual(await a.placement.rebalance(), NOTHING, 'c went');
+  assert.equal(a.placement.disagreement, 'c is not linked');
   connect(a.links, c.links);
   await until(() => a.placement.handedOver);
   here.declared = 'copies: 2';
   here.changed();
   assert.deepEqual(await a.placement.rebalance(), NOTHING, 'nobody has said so under this declaration');
+  assert.notEqual(a.placement.disagreement, undefined);
   await evenOut(pods, 2 * FILES);
 });
 

@@ -192,6 +192,36 @@ test('a plan that was carried out leaves nothing to do, whatever the rules and w
   );
 });
 
+test("what belongs where in a folder is what belongs there path by path, whatever the files' ages and their order", () => {
+  const path = fc.constantFrom('/', '/a', '/a/b', '/a/*', '**/b', '/a/?', '/a/b/c');
+  const affinity = ', affinity: { hot: { media: ssd }, cold: { media: hdd, after: 1h } }';
+  const rule = fc.record({
+    path,
+    more: fc.constantFrom('', affinity, ', affinity: { hot: { media: ssd } }', ', prefer: { media: hdd }'),
+  });
+  const HOUR_MS = 3_600_000;
+  const file = fc.record({
+    name: fc.constantFrom('a', 'b', 'c'),
+    ageMs: fc.constantFrom(0, HOUR_MS - 1, HOUR_MS, 9 * HOUR_MS),
+  });
+  const rules = fc.uniqueArray(rule, { maxLength: 4, selector: ({ path }) => path });
+  const folders = fc.constantFrom('', '/a', '/a/b', '/b');
+  const pins = fc.subarray(['/a', '/a/b', '/a/b/c', '/b']);
+  fc.assert(
+    fc.property(rules, folders, pins, fc.array(file, { maxLength: 8 }), (written, folder, pinned, files) => {
+      const lines = written.map(({ path, more }, i) => `  - { path: "${path}", copies: ${i + 1}${more} }\n`);
+      const config = parseNetworkConfig(lines.length === 0 ? '' : `rules:\n${lines.join('')}`);
+      const self = podOf('p');
+      const member: Member = { id: self, name: 'p', role: 'storage', addedBy: self, addedAt: 0 };
+      const layouts = plainLayouts(self, candidatesOf([member], config), config, pinned);
+      const inFolder = layouts.inFolder(folder);
+      for (const { name, ageMs } of files)
+        assert.equal(inFolder(name, ageMs), layouts.of({ path: `${folder}/${name}`, ageMs }));
+    }),
+    { numRuns: 300 },
+  );
+});
+
 test('a copy that stays is never moved: what a pod that goes did not hold stays where it is', () => {
   fc.assert(
     fc.property(someNetwork, fc.nat(), (config, chunk) => {

@@ -7,8 +7,8 @@ import { eventually, type TestPod } from './pods.js';
 
 /** What a posture that throttles allows each pod to copy. */
 const THROTTLED_BYTES_PER_SECOND = 4e6;
-/** For each pod that copies: neither its burst of 1 MB nor its last chunk, of 4 MiB at most, bring it to three times the
- *  rate then. */
+/** For each pod that copies: neither its burst of 1 MB nor a first and a last chunk, of 4 MiB at most, bring it to four
+ *  times the rate then. */
 const LARGE_BYTES = 9e6;
 const SMALL_BYTES = 1e6;
 
@@ -137,15 +137,15 @@ export class Drills {
     assert.ok(copied > bytes / 4, `${folder}: only ${copied} bytes waited for the rate`);
     if (!timed) return;
     const rate = copied / seconds / this.others.length;
-    assert.ok(rate < 3 * THROTTLED_BYTES_PER_SECOND, `${folder}: ${rate} bytes per second`);
+    assert.ok(rate < 4 * THROTTLED_BYTES_PER_SECOND, `${folder}: ${rate} bytes per second`);
   }
 
   private async isUnthrottled(folder: string): Promise<void> {
     const before = await this.copied();
     await this.writeLarge(folder, SMALL_BYTES);
     const after = await this.copied();
-    assert.ok(after.free - before.free > SMALL_BYTES / 4, `${folder}: nothing was copied at full speed`);
-    assert.equal(after.throttled, before.throttled, folder);
+    // Of two copies at most one is the writer's own.
+    assert.ok(after.free - before.free > 0.9 * SMALL_BYTES, `${folder}: it was not copied at full speed`);
   }
 
   /** Resolves when all copies are where they belong. */

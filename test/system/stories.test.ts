@@ -147,7 +147,7 @@ describe('the stories', { skip, concurrency: 2 }, () => {
         kept.some(({ kind, state }) => kind === 'file' && state !== 'here'),
         `some of it went to bench-2: ${JSON.stringify(released)} ${benches.map((bench) => bench.logTail(8))}`,
       );
-    }, 30_000);
+    });
     assert.deepEqual(await holders(two, '/data/tmp/scratch'), ['bench-1']);
     const keep = join(story.folder, 'keep');
     cpSync(four.path('results'), keep, { recursive: true });

@@ -14,7 +14,9 @@ export default class Rebalance extends WormholeCommand {
     const result = await this.ask(pod, 'rebalance', { plan: flags.plan });
     this.show(flags.json, result, () => {
       const what = `${result.chunks} chunks (${formatSize(result.bytes)})`;
-      return flags.plan ? `${what} are here and belong elsewhere.\n` : `${what} need not be here any more.\n`;
+      const why = result.waiting === null ? '' : `More may have to stay for now: ${result.waiting}.\n`;
+      const done = flags.plan ? 'are here and belong elsewhere' : 'need not be here any more';
+      return `${what} ${done}.\n${why}`;
     });
   }
 }
