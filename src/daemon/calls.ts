@@ -161,7 +161,7 @@ async function sync(
     return { done: false, reason: 'files that were written here are still being published', copies };
   const shared = await during(
     pod.sync.waitUntilShared({ timeoutMs: left(), signal }),
-    'changes wait for the document, and then for the other pods',
+    'changes are not in the document yet',
     () => pod.tree.counts().pendingOperations,
   );
   const names = (ids: readonly string[]) =>
@@ -189,7 +189,7 @@ async function telling<T>(
   const countdown = new Countdown(systemClock);
   const timer = setInterval(() => {
     const left = remaining();
-    progress(`${left} ${what}${countdown.left(left)}`);
+    progress(left === 0 ? 'waiting for the other pods' : `${left} ${what}${countdown.left(left)}`);
   }, PROGRESS_MS);
   try {
     return await work;

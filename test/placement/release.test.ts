@@ -256,6 +256,14 @@ test('a scrub reads every chunk that is here', async () => {
     signal: new AbortController().signal,
   });
   assert.deepEqual([rest.files, rest.chunks], [0, 0], 'it goes on where it was');
+  const lines: string[] = [];
+  await a.placement.check({
+    readData: true,
+    progress: (line) => lines.push(line),
+    signal: new AbortController().signal,
+  });
+  const told = `${FILES + 1} of ${FILES + 1} files looked at`;
+  assert.ok(lines.includes(told), lines.join());
   await write(a, 'file 0', noise(200, 3000));
   await a.tree.commit();
   const again = await a.placement.scrub({
