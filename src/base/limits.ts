@@ -156,6 +156,9 @@ export const LIMITS = {
   fetchAttemptsMax: 3,
   /** Damaged chunks that are kept for people to look at. */
   damagedChunksMax: 1_000,
+  /** Threads of libuv's pool that wait for the disk at once: for the chunks of one thread, and for staged files. On a disk
+   *  that takes a second for each fsync, the others answer the mount. */
+  diskWaitsMax: 5,
   /** Small chunks leave the log for the database in batches of about this size. */
   smallBatchBytes: 4 * 1024 * 1024,
   /** Small chunks in memory that are not yet in the database; beyond, writers wait. */

@@ -9,7 +9,7 @@ import { type DaemonOrder, type DaemonReady, READY_DESCRIPTOR } from '../daemon/
 
 const DAEMON = fileURLToPath(new URL('../daemon/main.js', import.meta.url));
 /** The mount's own calls and the store's share libuv's pool; with the default of 4 they could block each other. */
-const THREAD_POOL_SIZE = '16';
+const THREAD_POOL_SIZE = '24';
 /**
  * V8 starts with a small limit for old objects and counts buffers against it: a daemon whose heap is 20 MB collected
  * all of it after every 7 MB that it received. From this limit on it adapts as ever (decision 13). In MB.

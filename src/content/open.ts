@@ -1,7 +1,7 @@
 import { readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Clock, LIMITS, type Log, onDisk, systemClock } from '../base/index.js';
+import { type Clock, LIMITS, type Log, onDisk, Semaphore, systemClock } from '../base/index.js';
 import { type Database, makeFolder, openRecordLog, type RecordLog } from '../store/index.js';
 import { Evictable } from './cache/evictable.js';
 import { chunkMemory } from './cache/memory.js';
@@ -95,7 +95,14 @@ async function open(options: ContentStoreOptions): Promise<ContentStore> {
   const stagingLog = new StagingLog(recordLog, space);
   const parts = assemble(options, {
     chunkLog,
-    ground: { folder: staging, log: stagingLog, space, unhardened: new Map(), removals: new Set() },
+    ground: {
+      folder: staging,
+      log: stagingLog,
+      space,
+      unhardened: new Map(),
+      removals: new Set(),
+      turns: new Semaphore(LIMITS.diskWaitsMax),
+    },
   });
   parts.closeLogs = async () => {
     await Promise.all([chunkLog.close(), recordLog.close()]);

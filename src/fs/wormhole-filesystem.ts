@@ -1,4 +1,4 @@
-import { statfs } from 'node:fs/promises';
+import { statfsSync } from 'node:fs';
 import {
   type Answer,
   type Clock,
@@ -532,8 +532,9 @@ class TreeFileSystem implements WormholeFileSystem {
     return this.files.release(file);
   }
 
-  async statfs(): Promise<DiskSpace> {
-    const disk = await statfs(this.options.storeFolder);
+  statfs(): DiskSpace {
+    // No disk is asked: file systems have these figures in memory.
+    const disk = statfsSync(this.options.storeFolder);
     const counts = this.tree.counts();
     const used = counts.files + counts.directories;
     return {

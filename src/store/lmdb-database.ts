@@ -5,7 +5,7 @@ import type { Batch, Database, Table, Write } from './database.js';
 import { databaseError } from './database-error.js';
 import { DatabaseRoom } from './database-room.js';
 import { DATA, prepareDatabase } from './lmdb-file.js';
-import { checkKey, keyEncoder } from './lmdb-key.js';
+import { checkKey, FIRST_KEY, keyEncoder } from './lmdb-key.js';
 import { LmdbTable, type Store, type TableGuard } from './lmdb-table.js';
 import { frameValue, valueEncoder } from './value-frame.js';
 
@@ -24,6 +24,8 @@ export interface DatabaseOptions {
 const mapBytesDefault = 2 ** 40;
 const tablesMax = 64;
 const fileMode = 0o600;
+/** As LMDB stores the names of tables. */
+const NAME_END = /\0$/;
 /** The same for every table. */
 const tableOptions = { cache: false, encoder: valueEncoder, keyEncoder };
 
@@ -86,6 +88,8 @@ class LmdbDatabase implements Database {
       return (lastPageNumber + 1) * pageSize;
     };
     this.room = new DatabaseRoom({ file: join(path, DATA), usedBytes });
+    // To open a table lmdb begins a batch, which would wait for whoever commits one: not later, within a request.
+    for (const name of root.getKeys({ start: FIRST_KEY })) this.writable(name.replace(NAME_END, ''));
   }
 
   table(name: string): Table {

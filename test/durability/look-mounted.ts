@@ -44,7 +44,7 @@ interface Daemon {
 async function startDaemon(folder: string): Promise<Daemon> {
   const child = spawn('unshare', ['--net', process.execPath, DAEMON], {
     cwd: '/',
-    env: { ...process.env, UV_THREADPOOL_SIZE: '16', [READY_DESCRIPTOR]: '3' },
+    env: { ...process.env, UV_THREADPOOL_SIZE: '24', [READY_DESCRIPTOR]: '3' },
     stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
   });
   let said = '';

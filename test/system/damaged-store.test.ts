@@ -66,6 +66,8 @@ test('a whole pod with one file damaged serves what it acknowledged, or says wha
         const verdict = await lookAt(sample, file, damage, { looker, scratch: folder });
         outcomes[verdict.outcome] = (outcomes[verdict.outcome] ?? 0) + 1;
         complaints.push(...verdict.complaints);
+        // At once: a sweep may be cut off.
+        for (const complaint of verdict.complaints) console.log(`seed ${SEED}: ${complaint}`);
       }
     }
   }
@@ -149,8 +151,10 @@ test('what a damaged database lost comes back from the other pod', { skip }, asy
     const data = join(b.home, 'damaged', 'store', 'database', 'data.mdb');
     copyFileSync(data, join(folder, 'data.mdb'));
     const bytes = readFileSync(data);
-    // All that lies in every third page but the first two, and the start of every fifth.
+    // The start of every fifth page but the first two, and half of every seventh. The network's record lies on two pages,
+    // and where those are depends on what was written when: without both of them there is nothing to go on with.
     for (let page = 2; page < bytes.length / 4096; page++) {
+      if (bytes.subarray(page * 4096, (page + 1) * 4096).includes('network')) continue;
       if (page % 5 === 0) bytes.fill(0x5a, page * 4096, page * 4096 + 30);
       if (page % 7 === 0) bytes.fill(0, page * 4096 + 2000, page * 4096 + 4096);
     }

@@ -19,7 +19,15 @@ import {
 import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { diskError, isMissing, isSha256, LIMITS, syncDirectory, WormholeError } from '../../base/index.js';
+import {
+  diskError,
+  isMissing,
+  isSha256,
+  LIMITS,
+  Semaphore,
+  syncDirectory,
+  WormholeError,
+} from '../../base/index.js';
 import type { ChunkId } from '../content.js';
 import type { Chunks, PutOptions } from './chunks.js';
 import { DirectWrites } from './direct-writes.js';
@@ -75,6 +83,8 @@ export class FileChunks implements Chunks {
   /** Distinguishes the temporary files of threads that share the folders. */
   private readonly writer: string;
   private written = 0;
+  /** Whatever may wait for the disk takes one. */
+  private readonly turns = new Semaphore(LIMITS.diskWaitsMax);
   /** For what is only cached: it is read again seldom, and not at once. */
   private readonly direct = new DirectWrites();
   /** Folders with names that a power cut would take. */
@@ -132,9 +142,11 @@ export class FileChunks implements Chunks {
   put(id: ChunkId, bytes: Uint8Array, options: PutOptions): Promise<void> {
     // What looks packed as it is would be unpacked when it is read.
     const stored = options.stored ?? (isPacked(bytes) ? pack(bytes) : bytes);
-    const put = this.store(id, stored, options.durable).catch((error) => {
-      throw diskError('a chunk', error);
-    });
+    const put = this.turns
+      .run(() => this.store(id, stored, options.durable))
+      .catch((error) => {
+        throw diskError('a chunk', error);
+      });
     if (options.durable) {
       this.puts.add(put);
       const done = () => this.puts.delete(put);
@@ -144,7 +156,11 @@ export class FileChunks implements Chunks {
   }
 
   /** Makes a chunk that was put without `durable` as durable as the others. */
-  async harden(id: ChunkId): Promise<void> {
+  harden(id: ChunkId): Promise<void> {
+    return this.turns.run(() => this.hardenNow(id));
+  }
+
+  private async hardenNow(id: ChunkId): Promise<void> {
     const descriptor = await openFile(this.path(id), 'r');
     try {
       if (this.doubtful.has(id)) await this.rewrite(id, descriptor);
@@ -210,7 +226,8 @@ export class FileChunks implements Chunks {
     this.unsynced.clear();
     // What an earlier call is syncing is not yet safe either.
     const before = this.syncing;
-    const syncing = Promise.all([before, ...folders.map((folder) => syncDirectory(folder))]);
+    const inTurn = (folder: string) => this.turns.run(() => syncDirectory(folder));
+    const syncing = Promise.all([before, ...folders.map(inTurn)]);
     this.syncing = syncing;
     try {
       await syncing;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Answer, LIMITS, then, WormholeError } from '../../base/index.js';
+import { type Answer, LIMITS, type Semaphore, then, WormholeError } from '../../base/index.js';
 import type { Space } from '../cache/space.js';
 import { CUTTING } from '../chunker.js';
 import { Layout } from '../layout.js';
@@ -20,6 +20,8 @@ export interface StagingGround {
   unhardened: Map<LargeStaging, number>;
   /** Staging files being deleted. */
   removals: Set<Promise<void>>;
+  /** To wait for the disk. */
+  turns: Semaphore;
 }
 
 /** What is published: a consistent snapshot, in files that nothing is written to meanwhile. */
@@ -312,7 +314,7 @@ export class LargeStaging {
     for (const { file } of this.shape.ranges.list()) {
       this.nextFile = Math.max(this.nextFile, numberOf(file) + 1);
       if (isStaged(file) && !this.files.has(file))
-        this.files.set(file, new StagingFile(this.path(file), 'existing'));
+        this.files.set(file, new StagingFile(this.path(file), 'existing', this.ground.turns));
     }
     for (const [file, { content, size }] of this.shape.borrowed) {
       this.nextFile = Math.max(this.nextFile, numberOf(file) + 1);
@@ -490,7 +492,7 @@ export class LargeStaging {
   private current(): { number: number; file: StagingFile } {
     for (const [number, file] of this.files) if (!this.frozen.has(number)) return { number, file };
     const number = this.nextFile++;
-    const file = new StagingFile(this.path(number), 'create');
+    const file = new StagingFile(this.path(number), 'create', this.ground.turns);
     this.files.set(number, file);
     return { number, file };
   }

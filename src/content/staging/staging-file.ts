@@ -12,7 +12,14 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { type Answer, diskError, syncDirectory, then, WormholeError } from '../../base/index.js';
+import {
+  type Answer,
+  diskError,
+  type Semaphore,
+  syncDirectory,
+  then,
+  WormholeError,
+} from '../../base/index.js';
 
 const readInBackground = promisify(read);
 const writeInBackground = promisify(write);
@@ -31,6 +38,7 @@ const FLUSH_EARLY_BYTES = 32 * 1024 * 1024;
  */
 export class StagingFile {
   readonly path: string;
+  private readonly turns: Semaphore;
   private opened: number | undefined;
   private uses = 0;
   private closed = false;
@@ -43,9 +51,11 @@ export class StagingFile {
   /** The kernel forgets what it could not write, so a sync that failed once must never be answered with success. */
   private syncFailure: WormholeError | undefined;
 
-  /** @throws WormholeError `full` | `io` */
-  constructor(path: string, mode: 'create' | 'existing') {
+  /** @param turns to wait for the disk
+   *  @throws WormholeError `full` | `io` */
+  constructor(path: string, mode: 'create' | 'existing', turns: Semaphore) {
     this.path = path;
+    this.turns = turns;
     try {
       this.opened = openSync(path, mode === 'create' ? 'wx+' : 'r+', 0o600);
     } catch (error) {
@@ -115,7 +125,7 @@ export class StagingFile {
     if (this.syncFailure !== undefined) throw this.syncFailure;
     if (!this.unsynced) return;
     this.unsynced = false;
-    return this.using((descriptor) => this.syncWithName(descriptor)).then(
+    return this.using((descriptor) => this.turns.run(() => this.syncWithName(descriptor))).then(
       () => {
         this.everSynced = true;
       },
@@ -178,7 +188,7 @@ export class StagingFile {
     if (this.flushing || this.closed || this.unflushedBytes < FLUSH_EARLY_BYTES) return;
     this.unflushedBytes = 0;
     this.flushing = true;
-    this.using((descriptor) => syncInBackground(descriptor))
+    this.using((descriptor) => this.turns.run(() => syncInBackground(descriptor)))
       .catch((error) => {
         this.syncFailure ??= diskError('a staged file', error);
       })
