@@ -1,4 +1,4 @@
-import type { Sha256 } from '../base/index.js';
+import type { Sha256, WormholeError } from '../base/index.js';
 import type { LogPosition } from '../store/index.js';
 
 /** A chunk's name: the SHA-256 of its bytes (before compression). */
@@ -208,5 +208,7 @@ export interface ContentStore {
   usage(): { chunks: number; bytes: number; cachedBytes: number; stagedBytes: number; freeBytes: number };
   /** The disk has no room, or no inode, for anything new. */
   readonly isFull: boolean;
+  /** Why no contents can be stored any more, until it is opened anew. */
+  readonly refusal: WormholeError | undefined;
   close(): Promise<void>;
 }

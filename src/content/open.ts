@@ -107,6 +107,7 @@ async function open(options: ContentStoreOptions): Promise<ContentStore> {
   parts.closeLogs = async () => {
     await Promise.all([chunkLog.close(), recordLog.close()]);
   };
+  parts.refusal = () => chunkLog.refusal ?? recordLog.refusal ?? options.database.refusal;
   parts.small.recover();
   if (options.source !== undefined) parts.reader.useSource(options.source);
   const found = recover(parts, log);
@@ -187,7 +188,7 @@ function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; gro
     clock,
     log,
   };
-  return { ...parts, chunkFolder: folders.chunks, closeLogs: async () => {} };
+  return { ...parts, chunkFolder: folders.chunks, closeLogs: async () => {}, refusal: () => undefined };
 }
 
 /** Opens a log; a damaged one is set aside whole, so that what follows is stored safely. */

@@ -43,6 +43,8 @@ export interface Parts extends Workshop {
   log: Log;
   /** Closes what the store was built on. */
   closeLogs(): Promise<void>;
+  /** Why one of that takes nothing more. */
+  refusal(): WormholeError | undefined;
   /** Reading of what is not to stay in the cache. */
   passing: Reading;
   chunkFolder: string;
@@ -193,6 +195,10 @@ export class LocalContentStore implements ContentStore {
 
   get isFull(): boolean {
     return this.parts.ground.space.isFull;
+  }
+
+  get refusal(): WormholeError | undefined {
+    return this.parts.refusal();
   }
 
   usage(): { chunks: number; bytes: number; cachedBytes: number; stagedBytes: number; freeBytes: number } {

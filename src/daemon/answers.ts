@@ -50,6 +50,8 @@ export interface Status {
   /** Entries of the document that do not fit the schema, and are ignored. */
   ignored: number;
   work: Work[];
+  /** Why nothing can be changed or stored on this pod until its disk is well and it is started anew; null: it can. */
+  readOnly: string | null;
   /** What needs a person's eye, each with its cure. */
   warnings: string[];
 }

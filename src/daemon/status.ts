@@ -24,6 +24,7 @@ export function statusOf(pod: Pod): Status {
     ignored: counts.ignored,
     work: placement.work().map(workOf),
     massDeletions: masses,
+    readOnly: readOnlyFor(pod) ?? null,
     warnings: [
       ...troubles,
       ...masses.map(massSentence),
@@ -94,8 +95,20 @@ function massSentence({ pod, time, deleted, folders }: MassDeletionStatus): stri
   return `${pod} deleted ${deleted} entries${where} (seen ${time}): \`wh undo\` brings them back.`;
 }
 
-function troublesOf({ engine, fileSystem, content, paths }: Pod): string[] {
+/** The disk failed below a log or the database, or became read-only; or a log was found damaged. */
+function readOnlyFor({ tree, content }: Pod): string | undefined {
+  const refusals = [tree.refusal, content.refusal].flatMap((refusal) => refusal?.message ?? []);
+  return refusals.length === 0 ? undefined : [...new Set(refusals)].join('; ');
+}
+
+function troublesOf(pod: Pod): string[] {
+  const { engine, fileSystem, content, paths } = pod;
   const warnings: string[] = [];
+  const reason = readOnlyFor(pod);
+  if (reason !== undefined)
+    warnings.push(
+      `This pod is read-only: ${reason}. Reading goes on. See to its disk (\`dmesg\`), then \`wh down\` and \`wh up\`.`,
+    );
   if (content.isFull)
     warnings.push(
       `The disk of ${paths.folder} is full: writing answers ENOSPC, reading and deleting go on. Free some space.`,

@@ -39,6 +39,8 @@ export interface Batch {
 export interface Database {
   /** A table for reading; it exists from the first use on. Names are fixed in the code that owns the table. */
   table(name: string): Table;
+  /** Why nothing can be written any more, until it is opened anew. */
+  readonly refusal: WormholeError | undefined;
   /** Runs `work` as one atomic batch on this thread and returns when it is committed: readers of every thread
    *  that begin afterwards see it, and it survives the death of the process. If `work` throws, nothing of it
    *  happened. A commit holds this thread up for an fdatasync (0.4 ms on an SSD, 10 to 30 on a hard disk) and

@@ -71,8 +71,7 @@ class LmdbDatabase implements Database {
   private readonly guard: TableGuard;
   private readonly room: DatabaseRoom;
   private batch: { opened: string[]; claimed: number } | undefined;
-  /** Why nothing can be written any more. */
-  private refusal: WormholeError | undefined;
+  refusal: WormholeError | undefined;
   private closed = false;
 
   constructor(root: Root, path: string, onDamage?: DatabaseOptions['onDamage']) {

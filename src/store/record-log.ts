@@ -1,3 +1,5 @@
+import type { WormholeError } from '../base/index.js';
+
 /**
  * An append-only log of records in segment files: the journal of local operations, the log of the document's
  * changes, the log of small chunks. Each record is framed with its length and a hash of its own.
@@ -11,6 +13,8 @@ export interface RecordLog {
   readonly first: number;
   /** Bytes in all segments. */
   readonly bytes: number;
+  /** Why nothing can be appended any more, until the log is opened anew: the disk failed, or it was opened damaged. */
+  readonly refusal: WormholeError | undefined;
   /** Appends with one write() on this thread (about 8 µs for 4 KiB): it then survives the death of the process.
    *  @returns the record's number
    *  @throws WormholeError `full` (the log is as it was), `io` (the log takes no further record), `corrupt` (it

@@ -37,8 +37,7 @@ export class SegmentedLog implements RecordLog {
   private folderDirty = false;
   private flushing: Promise<void> | undefined;
   private readonly dropping = new Semaphore(1);
-  /** Why nothing can be appended any more. */
-  private refusal: WormholeError | undefined;
+  refusal: WormholeError | undefined;
   private closed = false;
 
   constructor(state: LogState) {

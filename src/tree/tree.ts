@@ -1,4 +1,4 @@
-import type { Emitter } from '../base/index.js';
+import type { Emitter, WormholeError } from '../base/index.js';
 import type { History } from './history/history.js';
 import type { NamedContent } from './index/contents.js';
 import type { Revived } from './operations/revive.js';
@@ -170,6 +170,8 @@ export interface Tree {
    *  it before the next one. Beyond a far higher limit operations throw `busy`. */
   congested(): Promise<void> | undefined;
 
+  /** Why nothing can be changed here any more, until the tree is opened anew. */
+  readonly refusal: WormholeError | undefined;
   /** Number of the last operation: right after the start, of the last that survived. */
   reached(): number;
   /** Resolves when everything returned so far survives a power cut here, and the contents that it names. */

@@ -284,6 +284,10 @@ export class WormholeTree implements Tree {
 
   // ---- durability
 
+  get refusal(): WormholeError | undefined {
+    return this.journal.refusal;
+  }
+
   reached(): number {
     return this.journal.next - 1;
   }

@@ -4,8 +4,7 @@
  * can be made again. A process of its own, started by {@link RecordedDisk}; obeys commands that arrive by IPC.
  */
 import { open } from 'node:fs/promises';
-import { setTimeout } from 'node:timers/promises';
-import { makeLog, messageOf } from '../../src/base/index.js';
+import { makeLog, messageOf, WormholeError } from '../../src/base/index.js';
 import type { FileHandle } from '../../src/fs/index.js';
 import { mountFileSystem } from '../../src/mount/index.js';
 import { MEMORY_ROOT, MemoryFileSystem } from '../mount/memory-filesystem.js';
@@ -18,15 +17,14 @@ export type DiskCommand =
   | { do: 'written'; position: number }
   /** Writes the disk as a power cut at `position` leaves it. */
   | { do: 'image'; position: number; seed: number; path: string }
-  /** From now on a flush takes so long. Answers with how many were made so far that took longer than none. */
-  | { do: 'slow'; flushMs: number }
+  /** From now on every flush fails. */
+  | { do: 'fail' }
   | { do: 'unmount' };
 
 export type DiskReply =
   | { at: 'ready' }
   | { at: 'position'; position: number }
   | { at: 'image'; lost: number }
-  | { at: 'slow'; flushes: number }
   | { at: 'done' }
   | { at: 'failed'; message: string };
 
@@ -38,7 +36,7 @@ const RUN_SECTORS_MAX = 1_000;
 
 const [mountPoint = '', bytes = ''] = process.argv.slice(2);
 const events: DiskEvent[] = [];
-const slowness = { flushMs: 0, flushes: 0 };
+let isFailing = false;
 
 class RecordingFileSystem extends MemoryFileSystem {
   override write(handle: FileHandle, offset: number, data: Uint8Array, options = {}): number {
@@ -46,11 +44,8 @@ class RecordingFileSystem extends MemoryFileSystem {
     return super.write(handle, offset, data, options);
   }
 
-  override async fsync(): Promise<void> {
-    if (slowness.flushMs > 0) {
-      slowness.flushes++;
-      await setTimeout(slowness.flushMs);
-    }
+  override fsync(): void {
+    if (isFailing) throw new WormholeError('io', 'the disk fails');
     events.push(undefined);
   }
 }
@@ -108,9 +103,9 @@ try {
       const index = events.findIndex((event, at) => at + 1 >= command.position && event !== undefined);
       return { at: 'position', position: index < 0 ? events.length : index + 1 };
     }
-    if (command.do === 'slow') {
-      slowness.flushMs = command.flushMs;
-      return { at: 'slow', flushes: slowness.flushes };
+    if (command.do === 'fail') {
+      isFailing = true;
+      return { at: 'done' };
     }
     if (command.do === 'image') return { at: 'image', lost: await writeImage(command) };
     await mount.unmount();

@@ -60,10 +60,9 @@ export class RecordedDisk {
     return reply.at === 'image' ? reply.lost : Number.NaN;
   }
 
-  /** From now on each flush takes so long. @returns how many such flushes there were so far */
-  async slow(flushMs: number): Promise<number> {
-    const reply = await this.ask({ do: 'slow', flushMs });
-    return reply.at === 'slow' ? reply.flushes : Number.NaN;
+  /** From now on every flush fails: the kernel makes the file system read-only. */
+  async fail(): Promise<void> {
+    await this.ask({ do: 'fail' });
   }
 
   /** Takes the file system out of sight; images can still be made. */

@@ -154,6 +154,7 @@ class SimulatedDatabase implements Database {
   private readonly stored: Stored;
   private readonly disk: Disk;
   private last: Promise<void> = Promise.resolve();
+  readonly refusal = undefined;
   private closed = false;
 
   constructor(disk: Disk, stored: Stored) {

@@ -114,6 +114,8 @@ for (const { name, calls, effect, some, ends = false } of KINDS) {
       if (times === 0 && EVERY) break;
       assert.ok(times > 0, `nothing failed: there is no call ${when} of ${calls}`);
       struck++;
+      // A sweep may be cut off.
+      if (struck % 10 === 0) console.log(`${name}: at ${struck} calls so far`);
     }
     assert.deepEqual(complaints.slice(0, 6), []);
     assert.ok(struck > 0);

@@ -48,6 +48,7 @@ function stopped(pod: Pod): Status {
     massDeletions: [],
     ignored: 0,
     work: [],
+    readOnly: null,
     warnings: ['The daemon is not running: start it with `wh up`.'],
   };
 }

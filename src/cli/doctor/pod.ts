@@ -1,5 +1,5 @@
 /** Checks of one pod of this machine. */
-import { readFileSync, statfsSync } from 'node:fs';
+import { accessSync, constants, readFileSync, statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { LIMITS, messageOf, WormholeError } from '../../base/index.js';
 import { formatSize } from '../../config/index.js';
@@ -18,9 +18,24 @@ export async function checkPod(pod: Pod): Promise<Finding[]> {
   const running = Array.isArray(daemon);
   const links = running ? daemon.filter(({ link }) => link !== 'self').map(checkLink) : [];
   const port = running ? [] : [await checkPort(pod)];
+  const store = running ? [await checkStore(pod)] : [];
   return [checkDisk(pod), ...(running ? [ok('daemon', 'it answers')] : [daemon]), checkMount(pod, running)]
+    .concat(store)
     .concat(port)
     .concat(links);
+}
+
+/** Whether it still takes what is written to it. */
+async function checkStore({ paths }: Pod): Promise<Finding> {
+  const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
+  try {
+    const { readOnly } = await callDaemon(paths.socket, 'status', {}, { signal });
+    if (readOnly === null) return ok('store', 'it can be written');
+    const cure = "see to its disk ('dmesg'), mount it anew if it is read-only, then 'wh down' and 'wh up'";
+    return problem('store', `it takes nothing more: ${readOnly}`, cure);
+  } catch (error) {
+    return problem('store', `the daemon does not tell: ${messageOf(error)}`, `see ${paths.log}`);
+  }
 }
 
 async function askDaemon({ paths }: Pod): Promise<PodDetails[] | Finding> {
@@ -38,6 +53,12 @@ async function askDaemon({ paths }: Pod): Promise<PodDetails[] | Finding> {
 }
 
 function checkDisk({ paths }: Pod): Finding {
+  if (isReadOnly(paths.folder))
+    return problem(
+      'disk',
+      `the file system of ${paths.folder} is read-only`,
+      "see why ('dmesg'), mount it anew for writing, then 'wh down' and 'wh up'",
+    );
   const disk = statfsSync(paths.folder);
   const free = disk.bavail * disk.bsize;
   const found = `${formatSize(free)} free for ${paths.folder}`;
@@ -57,6 +78,15 @@ function checkDisk({ paths }: Pod): Finding {
       'set WH_HOME to a folder on a disk',
     );
   return ok('disk', found);
+}
+
+function isReadOnly(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EROFS';
+  }
 }
 
 /** The mount itself is not asked: it may hang. */

@@ -38,6 +38,11 @@ export class Journal {
     this.reserve = reserve;
   }
 
+  /** @see RecordLog.refusal */
+  get refusal(): WormholeError | undefined {
+    return this.log.refusal;
+  }
+
   /** The number that the next operation will have. */
   get next(): number {
     return this.log.next + 1;
