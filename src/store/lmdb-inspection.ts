@@ -1,3 +1,4 @@
+import { diskError } from '../base/index.js';
 import {
   longValue,
   type Meta,
@@ -26,18 +27,19 @@ class Damage extends Error {}
  * other. Long values are not read (each carries a checksum that readers compare), so a gigabyte of them costs nothing.
  * @param rows the checksums of the others are compared as well: whoever asks for a row whose key rotted finds nothing
  * @returns what is wrong, for people; undefined when LMDB can be let at it
- * @throws the system's error
+ * @throws WormholeError `io`
  */
 export function inspectDatabaseFile(path: string, { rows = false } = {}): string | undefined {
-  const file = new PageFile(path);
+  let file: PageFile | undefined;
   try {
+    file = new PageFile(path);
     new Inspection(file, rows).run();
     return undefined;
   } catch (error) {
     if (error instanceof Damage) return error.message;
-    throw error;
+    throw diskError(`the database ${path}`, error);
   } finally {
-    file.close();
+    file?.close();
   }
 }
 

@@ -44,7 +44,7 @@ const KINDS: Kind[] = [
   { name: 'a write fails', calls: WRITES, effect: 'error=EIO', some: ['3', '8'], ends: true },
   { name: 'a write finds the disk full', calls: WRITES, effect: 'error=ENOSPC', some: ['2'], ends: true },
   { name: 'a name cannot be made or removed', calls: NAMES, effect: 'error=EIO', some: ['1'] },
-  { name: 'a read fails', calls: 'pread64,preadv', effect: 'error=EIO', some: ['1'], ends: true },
+  { name: 'a read fails', calls: 'pread64,preadv', effect: 'error=EIO', some: ['1', '4'], ends: true },
   {
     name: 'the disk becomes read-only',
     calls: [WRITES, NAMES, FLUSHES].join(','),

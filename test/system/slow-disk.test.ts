@@ -81,7 +81,8 @@ test('a disk that takes a second for each flush does not hold up names and attri
   }
   await Promise.all([arriving, synced]);
   console.log(`${rounds * OPERATIONS} operations beside ${FLUSHES} flushes of a second each`);
-  assert.ok(rounds * OPERATIONS > FLUSHES, `${rounds} rounds`);
+  // Where threads that wait for the disk stood in the way, it was three operations a flush.
+  assert.ok(rounds * OPERATIONS > 5 * FLUSHES, `${rounds} rounds`);
   await eventually(async () => {
     assert.equal((await readdir(a.mount)).filter((name) => name.startsWith('arriving')).length, ARRIVING);
   });
