@@ -42,7 +42,11 @@ export class MutatedCopy {
       // Without it, the children of this test would take themselves for parts of it.
       const { NODE_TEST_CONTEXT: _, ...own } = process.env;
       const options = { env: { ...own, ...env }, timeout: CHILD_TIMEOUT_MS, encoding: 'utf8' } as const;
-      const { status, stdout, stderr } = spawnSync(process.execPath, program, options);
+      const { status, stdout, stderr } = spawnSync(
+        process.execPath,
+        [...process.execArgv, ...program],
+        options,
+      );
       return { ok: status === 0, said: `${stdout}${stderr}`.slice(-6_000) };
     } finally {
       for (const [path, text] of before) writeFileSync(path, text);
