@@ -17,7 +17,8 @@ export interface SettledOptions {
 export class Settled {
   readonly events = new Emitter<{ settled: { pod: PodId; heads: Heads } }>();
   private readonly options: SettledOptions;
-  private readonly said = new Map<PodId, Heads>();
+  /** With the link on which they said it. */
+  private readonly said = new Map<PodId, { link: Link; heads: Heads }>();
   private readonly closing = new AbortController();
   private readonly detach: (() => void)[];
   private own: Heads = [];
@@ -32,7 +33,8 @@ export class Settled {
     links.handle(MESSAGES.awaitSettled, (link, body, signal) => this.answer(link, body, signal));
     this.detach = [
       links.events.on('up', (link) => {
-        this.said.delete(link.peer);
+        // What came on this link came before it was seen to be up.
+        if (this.said.get(link.peer)?.link !== link) this.said.delete(link.peer);
         if (this.own.length > 0) link.send(MESSAGES.settled, packHashes(this.own));
       }),
       links.events.on('down', ({ link }) => {
@@ -48,7 +50,7 @@ export class Settled {
 
   /** What a linked pod said last. */
   at(pod: PodId): Heads | undefined {
-    return this.said.get(pod);
+    return this.said.get(pod)?.heads;
   }
 
   /** @throws WormholeError `closed` when its link goes, `timeout`, `interrupted` */
@@ -72,7 +74,7 @@ export class Settled {
     if (!this.options.isMember(link.peer)) return;
     try {
       const heads = parseHeads(body);
-      this.said.set(link.peer, heads);
+      this.said.set(link.peer, { link, heads });
       this.events.emit('settled', { pod: link.peer, heads });
     } catch (error) {
       this.options.log.warn('cut off a peer', { peer: link.peer, reason: messageOf(error) });

@@ -28,9 +28,13 @@ export class Keepers {
 
   /** @throws AssertionError when something is had by fewer than it was */
   check(pods: readonly SimulatedPod[], nowMs: number): void {
-    const looked = [...this.account.needed(), ...this.account.history(nowMs - this.historyMs)];
+    const needed = [...this.account.needed()];
+    const looked = [...needed, ...this.account.history(nowMs - this.historyMs)];
     const small = looked.filter(({ token }) => this.account.isSmall(token));
     const tokens = small.map(({ token }) => token);
+    // What was forgotten, and is written again, begins anew.
+    const isLooked = new Set(tokens);
+    for (const token of this.least.keys()) if (!isLooked.has(token)) this.least.delete(token);
     for (const pod of pods)
       if (pod.isUp)
         this.kept.set(
@@ -45,18 +49,20 @@ export class Keepers {
       assert.ok(count >= least, `${token} had ${least} copies, and now has ${count}`);
       if (!this.rotten.has(token)) this.least.set(token, count);
     }
-    if (pods.every(({ isUp }) => isUp)) for (const pod of pods) this.checkWord(pod, new Set(tokens));
+    if (pods.every(({ isUp }) => isUp))
+      for (const pod of pods) this.checkWord(pod, new Set(needed.map(({ token }) => token)));
   }
 
-  /** Who says that nothing has too few copies is right. */
+  /** Who says that nothing has too few copies is right, but for what others have replaced, of which it may not know. */
   private checkWord(pod: SimulatedPod, tokens: ReadonlySet<string>): void {
-    const named = pod.ask(({ tree, files, placement }) => {
+    const named = pod.ask(({ tree, files, placement, isIndexAhead }) => {
       const waits = files.unpublished() + tree.counts().pendingOperations + placement.underReplicated();
-      return waits === 0 && placement.settled ? tree.contents(undefined, CONTENTS_MAX) : [];
+      const speaks = waits === 0 && placement.settled && !isIndexAhead();
+      return speaks ? tree.contents(undefined, CONTENTS_MAX) : [];
     });
     for (const { content } of named) {
       const token = content.slice(1);
-      if (!tokens.has(token) || this.rotten.has(token)) continue;
+      if (!tokens.has(token) || !this.account.isSmall(token) || this.rotten.has(token)) continue;
       const count = this.of(token).length;
       assert.ok(count >= this.copies, `${pod.name} counts enough copies of ${token}, and there are ${count}`);
     }

@@ -20,7 +20,8 @@ import { Placement } from '../../src/placement/index.js';
 import type { Database } from '../../src/store/index.js';
 import { ChunkFetcher, Sync } from '../../src/sync/index.js';
 import { serveEngine } from '../../src/tree/engine/worker.js';
-import { openTree, type Tree } from '../../src/tree/index.js';
+import { readMeta } from '../../src/tree/index/database-tables.js';
+import { openTree, sameHeads, type Tree } from '../../src/tree/index.js';
 import { Numbers } from '../tree/simulation/numbers.js';
 import { openSimulatedDatabase, rotRow } from './database.js';
 import { Disk } from './disk.js';
@@ -35,7 +36,7 @@ const PRESENCE_MS = 10_000;
 const FORGET_MS = 5 * 60_000;
 const START_WITHIN_MS = 120_000;
 /** Small enough that contents of some KiB meet all of them. */
-const STORE_LIMITS = {
+export const STORE_LIMITS = {
   freeFloorBytes: 1024,
   reserveBytes: 64 * 1024,
   cacheBytes: 256 * 1024,
@@ -85,6 +86,8 @@ export interface Running {
   files: WormholeFileSystem;
   /** True once the index shows what the document holds, as far as there is one. */
   isReady(): boolean;
+  /** True while the index shows what the document's thread has put there, and readers have not been told of yet. */
+  isIndexAhead(): boolean;
   /** Ends each part, the last built first. */
   stop(): Promise<void>;
 }
@@ -291,6 +294,7 @@ export class SimulatedPod {
     const database: Database = openSimulatedDatabase(disk, `${folder}/database`, { flushed: true });
     undo.push(() => database.close());
     let tree: Tree | undefined;
+    let index: Database | undefined;
     let placement: Placement | undefined;
     const content = await openContentStore({
       folder: `${folder}/content`,
@@ -316,10 +320,10 @@ export class SimulatedPod {
         return content.flush();
       },
       contents: content,
-      openIndex: (index) => ({
-        database: openSimulatedDatabase(disk, index, { flushed: false }),
-        session: { end: () => {} },
-      }),
+      openIndex: (indexFolder) => {
+        index = openSimulatedDatabase(disk, indexFolder, { flushed: false });
+        return { database: index, session: { end: () => {} } };
+      },
     });
     const opened = tree;
     undo.push(() => opened.close());
@@ -363,7 +367,9 @@ export class SimulatedPod {
     const stop = async () => {
       for (const step of undo.splice(0).reverse()) await step();
     };
-    return { actor, links, tree, content, sync, placement, files, isReady: () => ready, stop };
+    const isIndexAhead = () => index !== undefined && !sameHeads(readMeta(index).heads, opened.heads());
+    const isReady = () => ready;
+    return { actor, links, tree, content, sync, placement, files, isReady, isIndexAhead, stop };
   }
 
   private membership(): ConstructorParameters<typeof Placement>[0]['membership'] {

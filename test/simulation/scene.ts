@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { LIMITS } from '../../src/base/index.js';
 import type { InodeId } from '../../src/tree/index.js';
 import { Numbers } from '../tree/simulation/numbers.js';
 import { Account, type Written } from './account.js';
 import { Keepers } from './keepers.js';
 import { Network } from './links.js';
 import { type Place, Places, type Seen } from './places.js';
-import { type Running, SimulatedPod, type Town } from './pod.js';
+import { type Running, SimulatedPod, STORE_LIMITS, type Town } from './pod.js';
 import { Stage } from './stage.js';
 import { type ActOptions, User } from './user.js';
 
@@ -16,7 +15,8 @@ const COUNTS = [3, 3, 3, 4, 5];
 const SLOWNESS_MS = [2, 20, 200];
 const READY_WITHIN_MS = 60_000;
 const SOON_MS = 5_000;
-const SMALL_BYTES = LIMITS.smallFileBytesMax;
+/** What is staged of a file up to this size is all of it: it is kept in memory, of which there is little. */
+const STAGED_WHOLE_BYTES = STORE_LIMITS.reserveBytes / 4;
 export const ANSWER_WITHIN_MS = 90_000;
 export const COPIES = 2;
 export const HISTORY_MS = 20_000;
@@ -239,7 +239,7 @@ export class Scene {
     const waits = pod.ask(({ files }) => files.unpublished() > 0);
     const isStaged = (inode: InodeId, { files }: Running) => {
       const stat = waits ? files.stat(inode) : undefined;
-      return stat !== undefined && !(stat instanceof Promise) && stat.size > SMALL_BYTES;
+      return stat !== undefined && !(stat instanceof Promise) && stat.size > STAGED_WHOLE_BYTES;
     };
     const isSound = ({ inode }: Place, running: Running) => {
       const { tree, content } = running;
@@ -250,7 +250,8 @@ export class Scene {
     this.reached.owed++;
     const lost = owed
       .filter(
-        ({ token, bytes }) => !tokens.has(token) && !rotten.has(token) && !(waits && bytes > SMALL_BYTES),
+        ({ token, bytes }) =>
+          !tokens.has(token) && !rotten.has(token) && !(waits && bytes > STAGED_WHOLE_BYTES),
       )
       .map(({ token }) => token);
     assert.deepEqual(lost, [], `${pod.name} alone does not have what it had promised`);

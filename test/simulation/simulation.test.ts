@@ -7,7 +7,7 @@ import type { Outcome } from './world.js';
 // Whole pods in one thread, from one seed: trees, contents, file systems, links, placement and collection as the daemon
 // puts them together, over a clock, disks and links of the simulation's own. `npm run simulate -- whole` runs more.
 
-const SEEDS = 150;
+const SEEDS = 500;
 const KEPT = new URL('../../../fixtures/whole-simulation-seeds.txt', import.meta.url);
 
 const { simulateWhole } = await import('./world.js');

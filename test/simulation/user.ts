@@ -59,7 +59,7 @@ export class User {
   /** What was written lately and may be written again. */
   private readonly remembered: Buffer[] = [];
   /** A file that is held open, and whether its bytes were here to stay when it was opened. */
-  private held: { handle: number; kept: boolean } | undefined;
+  private held: { handle: number; inode: InodeId; token: string; kept: boolean } | undefined;
   /** Whoever writes now asks for an fsync. */
   private careful = false;
   /** What is being done, until it is answered. */
@@ -118,12 +118,15 @@ export class User {
   /** Reads what is held open, and closes it. */
   async letGo(): Promise<string> {
     if (this.held === undefined) return 'nothing';
-    const { handle, kept } = this.held;
+    const { handle, inode, token, kept } = this.held;
     this.held = undefined;
     try {
       return this.known(tokenOf(await this.places.readAll(handle)));
     } catch (error) {
-      if (kept) throw new Error('what was held open cannot be read any more', { cause: error });
+      // An edit made elsewhere is seen by who has the file open, and its bytes may be elsewhere too.
+      const now = this.pod.running?.tree.node(inode)?.content;
+      if (kept && (now === undefined || now === `c${token}`))
+        throw new Error('what was held open cannot be read any more', { cause: error });
       throw error;
     } finally {
       await this.files.release(handle);
@@ -328,7 +331,7 @@ export class User {
   private async hold(at: Place): Promise<string> {
     const handle = await this.files.open(at.inode, READ);
     const token = tokenOf(await this.places.readAll(handle));
-    this.held = { handle, kept: this.pod.running?.content.isKept(token) === true };
+    this.held = { handle, inode: at.inode, token, kept: this.pod.running?.content.isKept(token) === true };
     return this.known(token);
   }
 

@@ -1,6 +1,6 @@
 import { cpSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Clock, LIMITS, silentLog } from '../../../src/base/index.js';
+import { type Clock, silentLog } from '../../../src/base/index.js';
 import type { RegisterReader } from '../../../src/tree/engine/indexer.js';
 import { type InodeId, openTree, type Tree } from '../../../src/tree/index.js';
 import { InlineEngine } from './inline-engine.js';
@@ -9,9 +9,6 @@ import type { Numbers } from './numbers.js';
 export const NETWORK = new Uint8Array(32).fill(9);
 const DECADE_NS = 315_576_000_000_000_000n;
 const GROUP_MAX = 8;
-
-// Every start has to do with all of them.
-Object.assign(LIMITS, { derivedBuckets: 4 });
 
 /** A pod of the simulation: the real tree with its document, journal and index in a folder, one start after another. */
 export class SimulatedPod {
