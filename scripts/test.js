@@ -54,7 +54,7 @@ function run(name, files, concurrency, flags) {
   return result.status === 0;
 }
 
-const CONCURRENCY = { unit: 4, search: 2, system: 3 };
+const CONCURRENCY = { unit: 4, search: 2, system: 4 };
 let ok = true;
 for (const [kind, concurrency] of Object.entries(CONCURRENCY)) {
   if (only !== '' && only !== kind) continue;
