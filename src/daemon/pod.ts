@@ -11,7 +11,7 @@ import {
 } from '../config/index.js';
 import { type ContentStore, openContentStore, tableOfSaved } from '../content/index.js';
 import { type Guard, openFileSystem, type WormholeFileSystem } from '../fs/index.js';
-import { type Membership, openMembership } from '../membership/index.js';
+import { type Membership, openMembership, tableOfSavedMembership } from '../membership/index.js';
 import { KernelInvalidator, type Mount, mountFileSystem, Watching } from '../mount/index.js';
 import {
   type Identity,
@@ -149,7 +149,8 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
   const settings = readSettings(paths);
 
   const database = await openSoundDatabase(store.databasePath, {
-    home: tableOfSaved,
+    // A fact is called by its bytes, as a chunk is.
+    home: (row) => tableOfSavedMembership(row) ?? tableOfSaved(row),
     log: log.part('store'),
   });
   undo.push(() => database.close());

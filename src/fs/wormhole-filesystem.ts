@@ -464,8 +464,10 @@ class TreeFileSystem implements WormholeFileSystem {
     const zeroed = how.zero && offset < content.size ? content.punch(offset, end) : undefined;
     return then(zeroed, () => {
       if (how.zero) this.files.touched(file);
-      if (how.keepSize || end <= content.size) return;
-      return then(content.truncate(end), () => this.files.touched(file));
+      if (!how.keepSize && end > content.size)
+        return then(content.truncate(end), () => this.files.touched(file));
+      // Nothing changed, but that somebody asked for it.
+      if (!how.zero) this.setAttributes(file.inode, this.node(file.inode, handle), { mtime: 'now' }, handle);
     });
   }
 

@@ -8,6 +8,7 @@ export {
   type MembershipEvents,
   type MembershipOptions,
   openMembership,
+  tableOfSavedMembership,
   type Welcome,
 } from './membership.js';
 export type { Presence, Status } from './presence.js';

@@ -1,6 +1,6 @@
-import { type Log, messageOf, type PodId, type Sha256 } from '../base/index.js';
+import { type Log, messageOf, type PodId, type Sha256, sha256 } from '../base/index.js';
 import type { Database } from '../store/index.js';
-import { type Fact, parseFact } from './fact.js';
+import { type Fact, looksLikeFact, parseFact } from './fact.js';
 
 const TABLE = 'membership-facts';
 /** So many worthless entries are remembered, so as not to verify them again at each change. */
@@ -136,4 +136,9 @@ export class Ledger {
 /** Writes facts that arrive together with a new network's other beginnings. */
 export function ledgerWrites(facts: Iterable<Fact & { bytes: Uint8Array }>) {
   return [...facts].map((fact) => ({ table: TABLE, key: fact.hash, value: fact.bytes }));
+}
+
+/** The table of a fact that was saved from a damaged database; undefined for another row. */
+export function tableOfSavedFact({ key, value }: { key: string; value: Uint8Array }): string | undefined {
+  return sha256(value) === key && looksLikeFact(value) ? TABLE : undefined;
 }

@@ -14,7 +14,7 @@ import { isPodName, parseAddress, type Role } from '../config/index.js';
 import type { Links } from '../net/index.js';
 import type { Database } from '../store/index.js';
 import { type Fact, parseFact, type Signer, type Statement, signFact } from './fact.js';
-import { Ledger, ledgerWrites } from './ledger.js';
+import { Ledger, ledgerWrites, tableOfSavedFact } from './ledger.js';
 import { callTheRoll, type Declaration, type Member, type Roll } from './members.js';
 import {
   encodeNetworkRecord,
@@ -111,6 +111,12 @@ export async function openMembership(options: MembershipOptions): Promise<Member
     'corrupt',
     `the key in identity.pem is not the one that this pod joined with: ${cure}`,
   );
+}
+
+/** The table of a row that was saved from a damaged database, where that is not known; undefined: it is none of these. */
+export function tableOfSavedMembership(row: { key: string; value: Uint8Array }): string | undefined {
+  if (row.key === RECORD && parseNetworkRecord(row.value) !== undefined) return COPY_TABLE;
+  return tableOfSavedFact(row);
 }
 
 /** From either of its places; where one has lost it, it is put there again. */

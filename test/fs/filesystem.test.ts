@@ -198,6 +198,16 @@ test('a write clears set-user-id when the kernel asks for it', async () => {
   await a.fs.release(handle);
 });
 
+test('to set space aside is a change, also where nothing grows', async () => {
+  const { stat, handle } = await a.fs.create(ROOT, 'space', 0o644, WRITE, CALLER);
+  await a.fs.write(handle, 0, Buffer.from('x'));
+  await a.fs.setStat(stat.inode, { mtime: 5n }, handle);
+  assert.equal((await a.fs.stat(stat.inode)).mtime, 5n);
+  await a.fs.allocate(handle, 0, 1, { keepSize: true, zero: false });
+  await a.fs.release(handle);
+  assert.ok((await a.fs.stat(stat.inode)).mtime > 5n);
+});
+
 test('a file that is held open and written is published now and then', async () => {
   const rig = await new Rig(join(folder, 'held')).open('a', true, 100);
   const { stat, handle } = await rig.fs.create(ROOT, 'log', 0o644, WRITE, CALLER);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,15 +12,17 @@ import {
   type Membership,
   type MembershipOptions,
   openMembership,
+  tableOfSavedMembership,
 } from '../../src/membership/index.js';
 import type { Identity } from '../../src/net/identity.js';
 import { temporaryIdentity } from '../../src/net/identity.js';
-import { type Database, openDatabase } from '../../src/store/index.js';
+import { type Database, openDatabase, openSoundDatabase } from '../../src/store/index.js';
 import { connect, MemoryLinks, until } from '../sync/memory-links.js';
 
 const root = await mkdtemp(join(tmpdir(), 'wormhole-membership-'));
 const opened: { close(): Promise<void> }[] = [];
 let stores = 0;
+const PAGE_BYTES = 4096;
 
 after(async () => {
   for (const thing of opened.reverse()) await thing.close();
@@ -233,6 +236,32 @@ test('a member that declares the highest number there is, and much more, keeps n
   await until(() => first.declared()?.text === 'two');
   await first.declare('three');
   await until(() => second.declared()?.text === 'three');
+});
+
+test('a database that has lost the list of its tables still says which network it is of, and who belongs', async () => {
+  const options = pod();
+  const made = await createMembership(options, { name: 'atelier', pod: 'first' });
+  await made.close();
+  await options.database.close();
+  const file = join(options.path, 'data.mdb');
+  const bytes = readFileSync(file);
+  const tables = ['membership-facts', 'membership-record'];
+  let spoilt = 0;
+  for (let at = 2 * PAGE_BYTES; at < bytes.length; at += PAGE_BYTES) {
+    if (!tables.every((name) => bytes.subarray(at, at + PAGE_BYTES).includes(name))) continue;
+    bytes.fill(0x5a, at, at + PAGE_BYTES);
+    spoilt++;
+  }
+  assert.ok(spoilt > 0);
+  writeFileSync(file, bytes);
+  const database = await openSoundDatabase(options.path, { home: tableOfSavedMembership, log: silentLog });
+  opened.push(database);
+  const again = keep(await openMembership({ ...options, database }));
+  assert.deepEqual(again.network, made.network);
+  assert.deepEqual(
+    again.members().map(({ name }) => name),
+    ['first'],
+  );
 });
 
 test('presence and addresses reach the others', async () => {
