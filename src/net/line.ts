@@ -13,6 +13,8 @@ interface Probe {
 const SMOOTHING = 1 / 2;
 const BASE_SMOOTHING = 1 / 4;
 const PROBES_MAX = 8;
+/** A line that was fast may have become slow: it is asked after so much, however wide its window is. */
+const UNPROBED_BYTES_MAX = 512 * 1024;
 
 /**
  * How much may be on its way to one peer at a time, so that whatever is sent next gets there soon: what the line
@@ -23,7 +25,9 @@ export class Line {
   /** Bytes of all kinds that were sent, and that the peer has for certain. */
   private sentBytes = 0;
   private confirmedBytes = 0;
-  private confirmedAtMs = Number.NEGATIVE_INFINITY;
+  /** What the rate was last measured by, and when. */
+  private ratedBytes = 0;
+  private ratedAtMs = Number.NEGATIVE_INFINITY;
   private idleUntilMs = Number.NEGATIVE_INFINITY;
   private probedBytes = 0;
   private readonly probes = new Map<number, Probe>();
@@ -45,13 +49,17 @@ export class Line {
   }
 
   sent(bytes: number, nowMs: number): void {
-    if (this.sentBytes === this.confirmedBytes) this.idleUntilMs = nowMs;
+    if (this.sentBytes === this.confirmedBytes) {
+      this.idleUntilMs = nowMs;
+      this.ratedBytes = this.sentBytes;
+    }
     this.sentBytes += bytes;
   }
 
   /** True when it is time to ask how far the peer has got. */
   get wantsProbe(): boolean {
-    if (this.sentBytes - this.probedBytes >= this.pieceBytes) return this.probes.size < 2;
+    const unprobedMax = Math.min(this.pieceBytes, UNPROBED_BYTES_MAX);
+    if (this.sentBytes - this.probedBytes >= unprobedMax) return this.probes.size < 2;
     return this.room <= 0 && this.probes.size === 0;
   }
 
@@ -71,19 +79,28 @@ export class Line {
     this.roundTripMs =
       this.roundTripMs === undefined ? tookMs : this.roundTripMs + (tookMs - this.roundTripMs) / 8;
     this.baseMs = Math.min(this.baseMs, tookMs);
-    const bytes = probe.sentBytes - this.confirmedBytes;
-    const busyMs = nowMs - Math.max(this.confirmedAtMs, this.idleUntilMs);
     this.confirmedBytes = Math.max(this.confirmedBytes, probe.sentBytes);
-    this.confirmedAtMs = nowMs;
+    const bytes = probe.sentBytes - this.ratedBytes;
+    const busyMs = nowMs - Math.max(this.ratedAtMs, this.idleUntilMs);
+    // Answers that come together show nothing of the line between them: counted with the next one.
+    if (bytes <= 0 || busyMs < tookMs / 4) return;
+    this.ratedBytes = probe.sentBytes;
+    this.ratedAtMs = nowMs;
     // Who waited so long stood in a queue, whether or not more was waiting here: what is there fits into the buffers of the
     // operating system when a line that was fast has become slow.
-    const full = probe.full || tookMs > this.baseMs + LIMITS.lineQueueMs;
-    if (bytes > 0) this.measured(bytes / Math.max(busyMs, 1), full, tookMs);
+    const late = tookMs > this.baseMs + LIMITS.lineQueueMs;
+    this.measured(bytes / Math.max(busyMs, 1), { full: probe.full || late, late }, tookMs);
   }
 
-  private measured(bytesPerMs: number, full: boolean, tookMs: number): void {
+  private measured(
+    bytesPerMs: number,
+    { full, late }: { full: boolean; late: boolean },
+    tookMs: number,
+  ): void {
+    // What stood in a queue shows what the line carries, and no more.
+    if (late && bytesPerMs < this.bytesPerMs) this.bytesPerMs = bytesPerMs;
     // A line that was not full carries this much at least.
-    if (!full || this.bytesPerMs === 0) this.bytesPerMs = Math.max(this.bytesPerMs, bytesPerMs);
+    else if (!full || this.bytesPerMs === 0) this.bytesPerMs = Math.max(this.bytesPerMs, bytesPerMs);
     else this.bytesPerMs += (bytesPerMs - this.bytesPerMs) * SMOOTHING;
     const window = this.bytesPerMs * (this.baseMs + LIMITS.lineQueueMs);
     this.windowBytes = Math.min(LIMITS.lineWindowBytesMax, Math.max(LIMITS.lineWindowBytesMin, window));
