@@ -9,13 +9,25 @@ const [only, ...parts] = ['unit', 'search', 'system'].includes(process.argv[2])
   ? process.argv.slice(2)
   : ['', ...process.argv.slice(2)];
 const root = join(import.meta.dirname, '..', 'dist', 'test');
+/** Begun first: whoever begins the longest last waits for it alone. */
+const LONGEST = [
+  'power-cut',
+  'simulation.test',
+  'simulation-rest',
+  'posix-pod',
+  'stories',
+  'crash',
+  'bad-disk',
+  'stressors',
+];
+const isLong = (file) => LONGEST.some((part) => file.includes(part));
 const all = readdirSync(root, { recursive: true })
   .map(String)
   .filter(
     (file) => file.endsWith('.test.js') && (parts.length === 0 || parts.some((part) => file.includes(part))),
   )
   .map((file) => join(root, file))
-  .sort();
+  .sort((left, right) => isLong(right) - isLong(left) || left.localeCompare(right));
 const SEARCHES = ['simulation', join('tree', 'simulation'), join('tree', 'mutants')];
 function kindOf(file) {
   if (file.includes(join('test', 'system'))) return 'system';
