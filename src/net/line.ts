@@ -83,7 +83,7 @@ export class Line {
     const bytes = probe.sentBytes - this.ratedBytes;
     const busyMs = nowMs - Math.max(this.ratedAtMs, this.idleUntilMs);
     // Answers that come together show nothing of the line between them: counted with the next one.
-    if (bytes <= 0 || busyMs < tookMs / 4) return;
+    if (bytes <= 0 || busyMs < tookMs / 16) return;
     this.ratedBytes = probe.sentBytes;
     this.ratedAtMs = nowMs;
     // Who waited so long stood in a queue, whether or not more was waiting here: what is there fits into the buffers of the

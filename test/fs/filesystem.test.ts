@@ -1,6 +1,7 @@
 /** Tree and content joined, on the real ones: what the mount's own suite cannot see from outside. */
 import assert from 'node:assert/strict';
-import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { cpSync } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -267,7 +268,8 @@ test('what was closed survives a restart; what was staged and saved is taken up'
 async function afterKill(rig: Rig, name = 'a', committed = true): Promise<Rig> {
   if (committed) await rig.tree.commit();
   const copy = `${rig.folder}-killed`;
-  await cp(rig.folder, copy, { recursive: true });
+  // At once: whoever goes on meanwhile would leave files of different ages.
+  cpSync(rig.folder, copy, { recursive: true });
   return new Rig(copy).open(name, name === 'a');
 }
 
