@@ -21,7 +21,6 @@ import { Layouts } from './reading/layouts.js';
 import { ReadAheadBudget } from './reading/read-ahead.js';
 import { WriteBehind } from './reading/write-behind.js';
 import { Slab } from './slab.js';
-import type { StagingGround } from './staging/large-staging.js';
 import { Settlement } from './staging/settlement.js';
 import { StagedContent } from './staging/staged-content.js';
 import { ownerOf, wholeShape } from './staging/staged-state.js';
@@ -95,6 +94,10 @@ async function open(options: ContentStoreOptions): Promise<ContentStore> {
   const stagingLog = new StagingLog(recordLog, space);
   const parts = assemble(options, {
     chunkLog,
+    closeLogs: async () => {
+      await Promise.all([chunkLog.close(), recordLog.close()]);
+    },
+    refusal: () => chunkLog.refusal ?? recordLog.refusal ?? options.database.refusal,
     ground: {
       folder: staging,
       log: stagingLog,
@@ -104,17 +107,16 @@ async function open(options: ContentStoreOptions): Promise<ContentStore> {
       turns: new Semaphore(LIMITS.diskWaitsMax),
     },
   });
-  parts.closeLogs = async () => {
-    await Promise.all([chunkLog.close(), recordLog.close()]);
-  };
-  parts.refusal = () => chunkLog.refusal ?? recordLog.refusal ?? options.database.refusal;
   parts.small.recover();
   if (options.source !== undefined) parts.reader.useSource(options.source);
   const found = recover(parts, log);
   return new LocalContentStore(parts, found, await parts.totals.begin());
 }
 
-function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; ground: StagingGround }): Parts {
+function assemble(
+  options: ContentStoreOptions,
+  made: Pick<Parts, 'ground' | 'closeLogs' | 'refusal'> & { chunkLog: RecordLog },
+): Parts {
   const { database, folder, log } = options;
   const clock = options.clock ?? systemClock;
   const { ground } = made;
@@ -188,7 +190,8 @@ function assemble(options: ContentStoreOptions, made: { chunkLog: RecordLog; gro
     clock,
     log,
   };
-  return { ...parts, chunkFolder: folders.chunks, closeLogs: async () => {}, refusal: () => undefined };
+  const { closeLogs, refusal } = made;
+  return { ...parts, chunkFolder: folders.chunks, closeLogs, refusal };
 }
 
 /** Opens a log; a damaged one is set aside whole, so that what follows is stored safely. */

@@ -23,6 +23,10 @@ export interface PodRecord {
   founder: boolean;
 }
 
+/** Folders in a pod's store. */
+export const CONTENT = 'content';
+export const TREE = 'tree';
+
 /** Where one pod's files lie. */
 export interface PodPaths {
   folder: string;

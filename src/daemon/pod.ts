@@ -31,10 +31,10 @@ import { admitted } from './admission.js';
 import { startBackground } from './background.js';
 import { controlHandlers, stateOf } from './calls.js';
 import { serveControl } from './control-server.js';
-import { type PodPaths, type PodRecord, readPodRecord } from './home.js';
+import { CONTENT, type PodPaths, type PodRecord, readPodRecord, TREE } from './home.js';
 import { makeNotes } from './notes.js';
 import type { DaemonReady } from './order.js';
-import { CONTENT, giveUpReserve, TREE } from './reserves.js';
+import { giveUpReserve } from './reserves.js';
 import { scrubInBackground } from './scrubbing.js';
 
 /** Everything that a running pod is made of. */

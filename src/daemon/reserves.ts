@@ -1,11 +1,7 @@
 import { join } from 'node:path';
 import { giveUpContentReserve } from '../content/index.js';
 import { giveUpTreeReserve } from '../tree/index.js';
-import type { PodPaths } from './home.js';
-
-/** Folders in a pod's store. */
-export const CONTENT = 'content';
-export const TREE = 'tree';
+import { CONTENT, type PodPaths, TREE } from './home.js';
 
 /**
  * Gives back to a full disk what the stopped pod in a folder holds back for such a time: first the contents' reserve,

@@ -7,7 +7,8 @@ import type { Pod } from './pod.js';
 export function statusOf(pod: Pod): Status {
   const { record, tree, fileSystem, placement, mount } = pod;
   const counts = tree.counts();
-  const troubles = troublesOf(pod);
+  const readOnly = readOnlyFor(pod);
+  const troubles = troublesOf(pod, readOnly);
   const masses = massDeletions(pod, Date.now());
   return {
     network: record.network,
@@ -24,7 +25,7 @@ export function statusOf(pod: Pod): Status {
     ignored: counts.ignored,
     work: placement.work().map(workOf),
     massDeletions: masses,
-    readOnly: readOnlyFor(pod) ?? null,
+    readOnly: readOnly ?? null,
     warnings: [
       ...troubles,
       ...masses.map(massSentence),
@@ -101,13 +102,11 @@ function readOnlyFor({ tree, content }: Pod): string | undefined {
   return refusals.length === 0 ? undefined : [...new Set(refusals)].join('; ');
 }
 
-function troublesOf(pod: Pod): string[] {
-  const { engine, fileSystem, content, paths } = pod;
+function troublesOf({ engine, fileSystem, content, paths }: Pod, readOnly: string | undefined): string[] {
   const warnings: string[] = [];
-  const reason = readOnlyFor(pod);
-  if (reason !== undefined)
+  if (readOnly !== undefined)
     warnings.push(
-      `This pod is read-only: ${reason}. Reading goes on. See to its disk (\`dmesg\`), then \`wh down\` and \`wh up\`.`,
+      `This pod is read-only: ${readOnly}. Reading goes on. See to its disk (\`dmesg\`), then \`wh down\` and \`wh up\`.`,
     );
   if (content.isFull)
     warnings.push(

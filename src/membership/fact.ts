@@ -34,6 +34,7 @@ export function signFact(statement: Statement, network: Sha256, signer: Signer, 
 
 /** Reads and verifies a fact; undefined when it is not one of this network, whatever the bytes. */
 export function parseFact(bytes: unknown, network: Sha256): Fact | undefined {
+  if (!(bytes instanceof Uint8Array)) return undefined;
   const parts = partsOf(bytes);
   if (parts === undefined) return undefined;
   const { body, key, signature } = parts;
@@ -42,7 +43,7 @@ export function parseFact(bytes: unknown, network: Sha256): Fact | undefined {
     const statement = plain['v'] === 1 ? parseStatement(plain) : undefined;
     if (statement === undefined || !Number.isSafeInteger(plain['at'])) return undefined;
     if (!verifySignature(key, signedText(body, network), signature)) return undefined;
-    return { hash: sha256(bytes as Uint8Array), by: sha256(key), at: plain['at'] as number, statement };
+    return { hash: sha256(bytes), by: sha256(key), at: plain['at'] as number, statement };
   } catch {
     return undefined;
   }
@@ -53,8 +54,10 @@ export function looksLikeFact(bytes: Uint8Array): boolean {
   return partsOf(bytes) !== undefined;
 }
 
-function partsOf(bytes: unknown): { body: Uint8Array; key: Uint8Array; signature: Uint8Array } | undefined {
-  if (!(bytes instanceof Uint8Array) || bytes.length > FACT_BYTES_MAX) return undefined;
+function partsOf(
+  bytes: Uint8Array,
+): { body: Uint8Array; key: Uint8Array; signature: Uint8Array } | undefined {
+  if (bytes.length > FACT_BYTES_MAX) return undefined;
   try {
     const { body, key, signature } = decodeCbor(bytes) as { [name: string]: unknown };
     const isFact = body instanceof Uint8Array && key instanceof Uint8Array && signature instanceof Uint8Array;

@@ -109,17 +109,10 @@ export class Testimony {
 
   /** Why {@link othersAgree} does not hold, for people; undefined while it does. */
   disagreement(): string | undefined {
-    const { membership, peers, outlook } = this.options;
-    const counted = new Set(outlook.layouts.candidates.map(({ id }) => id));
-    const linked = new Set(peers.linked());
-    for (const { id, name } of candidatesOf(membership.members(), outlook.config)) {
-      if (id === membership.self) continue;
-      if (!counted.has(id)) return `${name} is lost`;
-      if (!linked.has(id)) return `${name} is not linked`;
-      if (!this.placesAlike(id)) return `${name} does not place everything as this pod does yet`;
-      if (!this.saysAll(id)) return `${name} has not said yet that it holds its share`;
-    }
-    return undefined;
+    return this.objection((pod) => {
+      if (!this.placesAlike(pod)) return 'does not place everything as this pod does yet';
+      return this.saysAll(pod) ? undefined : 'has not said yet that it holds its share';
+    });
   }
 
   /** True while they place every chunk as this one does, and hold all that this one has made or that was there when they
@@ -129,13 +122,25 @@ export class Testimony {
   }
 
   private ofAllOthers(holds: (pod: PodId) => boolean): boolean {
+    return this.objection((pod) => (holds(pod) ? undefined : 'does not')) === undefined;
+  }
+
+  /** What of the other pods that may hold anything speaks against counting on all of them.
+   *  @param against what does of one that is linked */
+  private objection(against: (pod: PodId) => string | undefined): string | undefined {
     const { membership, peers, outlook } = this.options;
     const declared = candidatesOf(membership.members(), outlook.config);
-    // A pod that is lost may come back and count on what is here.
-    if (declared.length !== outlook.layouts.candidates.length) return false;
+    const counted = new Set(outlook.layouts.candidates.map(({ id }) => id));
     const linked = new Set(peers.linked());
-    const others = declared.filter((pod) => pod.id !== membership.self);
-    return others.every((pod) => linked.has(pod.id) && holds(pod.id));
+    for (const { id, name } of declared) {
+      if (id === membership.self) continue;
+      // It may come back and count on what is here.
+      if (!counted.has(id)) return `${name} is lost`;
+      if (!linked.has(id)) return `${name} is not linked`;
+      const why = against(id);
+      if (why !== undefined) return `${name} ${why}`;
+    }
+    return declared.length === counted.size ? undefined : 'the pods are being counted anew';
   }
 
   close(): void {

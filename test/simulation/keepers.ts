@@ -49,8 +49,8 @@ export class Keepers {
       assert.ok(count >= least, `${token} had ${least} copies, and now has ${count}`);
       if (!this.rotten.has(token)) this.least.set(token, count);
     }
-    if (pods.every(({ isUp }) => isUp))
-      for (const pod of pods) this.checkWord(pod, new Set(needed.map(({ token }) => token)));
+    const named = new Set(needed.map(({ token }) => token).filter((token) => this.account.isSmall(token)));
+    if (pods.every(({ isUp }) => isUp)) for (const pod of pods) this.checkWord(pod, named);
   }
 
   /** Who says that nothing has too few copies is right, but for what others have replaced, of which it may not know. */
@@ -62,7 +62,7 @@ export class Keepers {
     });
     for (const { content } of named) {
       const token = content.slice(1);
-      if (!tokens.has(token) || !this.account.isSmall(token) || this.rotten.has(token)) continue;
+      if (!tokens.has(token) || this.rotten.has(token)) continue;
       const count = this.of(token).length;
       assert.ok(count >= this.copies, `${pod.name} counts enough copies of ${token}, and there are ${count}`);
     }
