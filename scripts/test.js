@@ -1,6 +1,8 @@
 // Runs the compiled tests with node's own test runner: `node scripts/test.js [unit|search|system] [file-part …]`.
 // Unit tests run side by side; searches (simulations by seeds, planted faults) are slow and the same on every Node;
 // system tests own mounts and network namespaces under names of their own, and often wait. A file that hangs is ended.
+// What tests draw is the same in every run, so that a failure is of the change; WORMHOLE_SEED=n draws something else,
+// WORMHOLE_SEED=random something new.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -42,6 +44,10 @@ const SEARCH_FLAGS = [
   '--min-semi-space-size=32',
   '--max-semi-space-size=64',
 ];
+const seed = process.env.WORMHOLE_SEED ?? '5';
+process.env.WORMHOLE_SEED = seed === 'random' ? String(Math.floor(Math.random() * 1_000_000)) : seed;
+console.log(`WORMHOLE_SEED=${process.env.WORMHOLE_SEED}`);
+
 const FILE_TIMEOUT_MS = 8 * 60_000;
 
 function run(name, files, concurrency, flags) {

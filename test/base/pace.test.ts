@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { type Clock, Pace, systemClock } from '../../src/base/index.js';
+import fc from '../property.js';
 
 function handClock(): { clock: Clock; pass(ms: number): void } {
   let now = 0;

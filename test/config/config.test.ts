@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { WormholeError } from '../../src/base/index.js';
 import {
   defaultNetworkConfig,
@@ -15,6 +14,7 @@ import {
   readNetworkConfig,
   type readPodConfig,
 } from '../../src/config/index.js';
+import fc from '../property.js';
 
 /** Code, line and column of every problem. */
 function problemsOf(text: string, read: typeof readNetworkConfig | typeof readPodConfig = readNetworkConfig) {

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import {
   CONFIG_TEMPLATE,
   defaultNetworkConfig,
@@ -17,6 +16,7 @@ import {
   parsePodConfig,
   shortfalls,
 } from '../../src/config/index.js';
+import fc from '../property.js';
 
 const FIXTURES = join(import.meta.dirname, '..', '..', '..', 'fixtures', 'configs');
 const stories = readdirSync(FIXTURES).filter((name) => name.endsWith('.yaml'));

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { sha256 } from '../../src/base/index.js';
 import { CUTTING, Cutter, isZero } from '../../src/content/chunker.js';
+import fc from '../property.js';
 import { randomBytesOf } from './helpers.js';
 
 const MiB = 1024 * 1024;

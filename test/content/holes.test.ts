@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { cpSync } from 'node:fs';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type { OpenContent } from '../../src/content/content.js';
 import { StagedContent } from '../../src/content/staging/staged-content.js';
 import type { LocalContentStore } from '../../src/content/store.js';
+import fc from '../property.js';
 import { copyTo, MapSource, openStore, randomBytesOf, temporaryFolder } from './helpers.js';
 
 const MiB = 1024 * 1024;

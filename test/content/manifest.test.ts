@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { sha256, WormholeError } from '../../src/base/index.js';
 import type { ChunkRef } from '../../src/content/content.js';
 import { Layout } from '../../src/content/layout.js';
 import { decodeManifest, encodeManifest, MANIFEST, packEntries } from '../../src/content/manifest.js';
+import fc from '../property.js';
 
 const chunk = fc
   .tuple(fc.nat(1000), fc.integer({ min: 1, max: 4 * 1024 * 1024 }))

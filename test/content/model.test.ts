@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { cpSync, rmSync } from 'node:fs';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type { OpenContent, Published } from '../../src/content/content.js';
 import type { LocalContentStore } from '../../src/content/store.js';
+import fc from '../property.js';
 import { openStore, randomBytesOf, temporaryFolder } from './helpers.js';
 
 const KiB = 1024;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { Ranges } from '../../src/content/staging/ranges.js';
+import fc from '../property.js';
 
 const SIZE = 60;
 

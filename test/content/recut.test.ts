@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { sha256 } from '../../src/base/index.js';
 import { CUTTING } from '../../src/content/chunker.js';
 import type { ChunkRef } from '../../src/content/content.js';
@@ -9,6 +8,7 @@ import { packEntries } from '../../src/content/manifest.js';
 import { type Piece, recut } from '../../src/content/publishing/recut.js';
 import { Ranges } from '../../src/content/staging/ranges.js';
 import { type Change, StagedShape } from '../../src/content/staging/staged-state.js';
+import fc from '../property.js';
 import { randomBytesOf } from './helpers.js';
 
 const MiB = 1024 * 1024;

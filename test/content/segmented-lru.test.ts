@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { SegmentedLru } from '../../src/content/cache/segmented-lru.js';
+import fc from '../property.js';
 
 function lru(bytesMax: number, countMax = 1000): { lru: SegmentedLru; gone: string[] } {
   const gone: string[] = [];

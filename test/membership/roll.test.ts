@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { encodeCbor, type PodId, sha256, systemRandom } from '../../src/base/index.js';
 import { type Fact, parseFact, type Statement, signFact } from '../../src/membership/fact.js';
 import { callTheRoll } from '../../src/membership/members.js';
@@ -11,6 +10,7 @@ import {
   parseNetworkRecord,
 } from '../../src/membership/network-record.js';
 import { temporaryIdentity } from '../../src/net/identity.js';
+import fc from '../property.js';
 
 const identities = Array.from({ length: 6 }, temporaryIdentity);
 const [founder, ada, bea, cid, dan] = identities.map((identity) => identity.pod) as [

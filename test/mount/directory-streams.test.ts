@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type { FileSystem } from '../../src/fs/index.js';
 import { Cookies, DirectoryStream } from '../../src/mount/directory-streams.js';
+import fc from '../property.js';
 
 /** A folder of names in order, as a file system lists it. */
 class Folder {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type { Stat } from '../../src/fs/index.js';
 import { NodeTable } from '../../src/mount/nodes.js';
+import fc from '../property.js';
 
 const stat = (inode: string) => ({ inode }) as Stat;
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type { Stat } from '../../src/fs/index.js';
 import { DirectoryPacker } from '../../src/mount/protocol/directory.js';
 import {
@@ -14,6 +13,7 @@ import {
   encodeOpen,
   encodeStatfs,
 } from '../../src/mount/protocol/replies.js';
+import fc from '../property.js';
 import { type Field, pack } from './fields.js';
 
 const stat: Stat = {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { WormholeError } from '../../src/base/index.js';
 import {
   decodeBatchForget,
@@ -25,6 +24,7 @@ import {
   decodeXattrSize,
   makeRequestBuffer,
 } from '../../src/mount/protocol/requests.js';
+import fc from '../property.js';
 import { type Field, packRequest } from './fields.js';
 
 /** A request as it lies in the reused buffer: behind it are the remains of a longer one. */

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { decodeCbor, encodeCbor, LIMITS, WormholeError } from '../../src/base/index.js';
 import { checkCbor } from '../../src/net/cbor-gate.js';
 import { decodeFrame, encodeFrame, type Frame } from '../../src/net/frames.js';
+import fc from '../property.js';
 
 const id = fc.nat();
 const type = fc.string({ maxLength: 64 }).filter((text) => text.isWellFormed());

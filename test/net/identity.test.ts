@@ -4,7 +4,6 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import fc from 'fast-check';
 import { sha256 } from '../../src/base/index.js';
 import {
   formatPodId,
@@ -15,6 +14,7 @@ import {
   temporaryIdentity,
   verifySignature,
 } from '../../src/net/index.js';
+import fc from '../property.js';
 
 let folder = '';
 before(() => {

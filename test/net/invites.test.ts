@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type TLSSocket } from 'node:tls';
-import fc from 'fast-check';
 import { LIMITS, systemClock, systemRandom, WormholeError } from '../../src/base/index.js';
 import {
   type InvitesOptions,
@@ -13,6 +12,7 @@ import {
 } from '../../src/net/index.js';
 import { formatInviteCode, newInviteSecret, parseInviteCode } from '../../src/net/invite-code.js';
 import { clientTls } from '../../src/net/tls.js';
+import fc from '../property.js';
 
 type Welcome = InvitesOptions['welcome'];
 

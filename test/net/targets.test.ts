@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { LIMITS } from '../../src/base/index.js';
 import { Targets } from '../../src/net/targets.js';
+import fc from '../property.js';
 
 const nobody = () => false;
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { type PodId, sha256, silentLog, systemClock } from '../../src/base/index.js';
 import { defaultNetworkConfig, Policies, parseNetworkConfig } from '../../src/config/index.js';
 import type { ChunkRef } from '../../src/content/index.js';
@@ -18,6 +17,7 @@ import {
   plan,
 } from '../../src/placement/index.js';
 import { Testimony } from '../../src/placement/testimony.js';
+import fc from '../property.js';
 
 const podOf = (i: number): PodId => sha256(Buffer.from(`pod ${i}`));
 const chunkOf = (i: number): string => sha256(Buffer.from(`chunk ${i}`));

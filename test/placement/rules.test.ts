@@ -1,7 +1,6 @@
 /** Where rules put things, and what moves when pods come and go. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { type PodId, sha256 } from '../../src/base/index.js';
 import { type NetworkConfig, parseNetworkConfig } from '../../src/config/index.js';
 import type { ChunkRef } from '../../src/content/index.js';
@@ -18,6 +17,7 @@ import {
   plan,
 } from '../../src/placement/index.js';
 import { holdersWithStandIns } from '../../src/placement/rendezvous.js';
+import fc from '../property.js';
 
 const podOf = (name: string): PodId => sha256(Buffer.from(`pod ${name}`));
 const chunkOf = (i: number): string => sha256(Buffer.from(`chunk ${i}`));

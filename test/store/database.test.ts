@@ -3,9 +3,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import fc from 'fast-check';
 import { WormholeError } from '../../src/base/index.js';
 import { type Database, openDatabase } from '../../src/store/index.js';
+import fc from '../property.js';
 
 const bytes = (text: string) => Buffer.from(text);
 const text = (value: Uint8Array | undefined) =>

@@ -3,8 +3,8 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import fc from 'fast-check';
 import { type LogDisk, openRecordLog, systemLogDisk } from '../../src/store/index.js';
+import fc from '../property.js';
 
 // What is tested here is what bytes mean, not what a flush does: without it, thousands of logs open in seconds.
 const disk: LogDisk = { ...systemLogDisk, sync: async () => {}, syncFolder: async () => {} };

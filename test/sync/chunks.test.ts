@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
 import { Pace, type PodId, sha256, silentLog, systemClock } from '../../src/base/index.js';
 import { RequestBudget } from '../../src/sync/chunk-lane.js';
 import { ChunkFetcher, serveChunks } from '../../src/sync/index.js';
 import { packBits, packHashes, parseBits, parseChunkIds } from '../../src/sync/wire.js';
+import fc from '../property.js';
 import { connect, MemoryLinks, until } from './memory-links.js';
 
 const podOf = (name: string): PodId => sha256(Buffer.from(name));

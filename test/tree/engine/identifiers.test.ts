@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { shortId, systemRandom } from '../../../src/base/index.js';
 import { makeActor, podOfActor } from '../../../src/tree/engine/actor.js';
 import {
@@ -10,6 +9,7 @@ import {
   InodeAllocator,
   parseInode,
 } from '../../../src/tree/engine/allocator.js';
+import fc from '../../property.js';
 import { podId, seededRandom } from './rig.js';
 
 test('an actor tells whose it is', () => {

@@ -1,12 +1,12 @@
 /** The index is told what writes made of the registers: it must be what the document would answer. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { automerge } from '../../../src/tree/engine/automerge.js';
 import { TreeDocument } from '../../../src/tree/engine/document.js';
 import { registersAfter } from '../../../src/tree/engine/known-registers.js';
 import { encodeData, encodeLocation, encodeTombstone } from '../../../src/tree/engine/registers.js';
 import type { InodeId, RegisterName, Registers } from '../../../src/tree/schema.js';
+import fc from '../../property.js';
 import { file, NETWORK } from './rig.js';
 
 const INODES: InodeId[] = ['root/1', 'root/2', 'made-00/0123456789'];

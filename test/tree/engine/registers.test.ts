@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { encodeCbor, LIMITS } from '../../../src/base/index.js';
 import {
   decodeAttributes,
@@ -14,6 +13,7 @@ import {
   isName,
 } from '../../../src/tree/engine/registers.js';
 import { type Attributes, type Data, KINDS, type Location } from '../../../src/tree/schema.js';
+import fc from '../../property.js';
 
 const plain = { noNullPrototype: true } as const;
 const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }).filter(isName);

@@ -1,9 +1,9 @@
 /** The maps of a saved document, read from its columns: they must be what the document itself answers. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { automerge, type Handle } from '../../../src/tree/engine/automerge.js';
 import { savedMaps } from '../../../src/tree/engine/saved-document.js';
+import fc from '../../property.js';
 
 const KEYS = ['00d', '00l', '01d', 'é', ''];
 

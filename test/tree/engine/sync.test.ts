@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { LIMITS, sha256, WormholeError } from '../../../src/base/index.js';
 import { automerge } from '../../../src/tree/engine/automerge.js';
 import type { InodeId } from '../../../src/tree/schema.js';
+import fc from '../../property.js';
 import { converse, created, file, NETWORK, openPod, operation, type Pod, withFolder } from './rig.js';
 
 const isProtocol = (error: unknown) => error instanceof WormholeError && error.code === 'protocol';

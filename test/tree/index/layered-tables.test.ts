@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { DatabaseTables, NO_INDEX } from '../../../src/tree/index/database-tables.js';
 import { FreshTables } from '../../../src/tree/index/fresh-tables.js';
 import { HotTables } from '../../../src/tree/index/hot-tables.js';
 import { LayeredTables } from '../../../src/tree/index/layered-tables.js';
 import { compareUtf8 } from '../../../src/tree/index/order.js';
+import fc from '../../property.js';
 import { withDatabase } from './fixture.js';
 
 // Names that lie badly: control characters, prefixes of each other, beyond U+FFFF against U+E000.

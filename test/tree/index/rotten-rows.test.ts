@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { silentLog, WormholeError } from '../../../src/base/index.js';
 import { openDatabase } from '../../../src/store/index.js';
 import { inspectDatabaseFile } from '../../../src/store/lmdb-inspection.js';
@@ -11,6 +10,7 @@ import { makeIndexer } from '../../../src/tree/index/indexer.js';
 import { Overlay } from '../../../src/tree/index/overlay.js';
 import { provisionalActor } from '../../../src/tree/operations/patch.js';
 import { type InodeId, ROOT } from '../../../src/tree/schema.js';
+import fc from '../../property.js';
 import { data, ME, OTHER, POD, Registry, withFolder } from './fixture.js';
 
 /** Of two starts, so that one may be taken for the other. */

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { type NamedContent, RowContents } from '../../../src/tree/index/contents.js';
 import { decodeName, encodeName } from '../../../src/tree/index/name-record.js';
 import type { NumberedTexts } from '../../../src/tree/index/numbered-texts.js';
@@ -8,6 +7,7 @@ import { decodeRow, encodeRow } from '../../../src/tree/index/row-codec.js';
 import { ShortIds } from '../../../src/tree/index/short-ids.js';
 import type { Row } from '../../../src/tree/resolver/tables.js';
 import { KINDS } from '../../../src/tree/schema.js';
+import fc from '../../property.js';
 
 function memoryTexts(): Pick<NumberedTexts, 'textOf' | 'numberOf' | 'knownNumberOf'> {
   const texts: string[] = [];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { type InodeId, ROOT } from '../../../src/tree/schema.js';
+import fc from '../../property.js';
 import { dump, look, state, WatchedTables } from './helpers.js';
 import { Replica } from './replica.js';
 import { type Entry, User } from './user.js';

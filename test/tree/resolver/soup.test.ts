@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type { Change } from '../../../src/tree/resolver/tables.js';
 import {
   type Data,
@@ -10,6 +9,7 @@ import {
   type Registers,
   ROOT,
 } from '../../../src/tree/schema.js';
+import fc from '../../property.js';
 import { state, WatchedTables } from './helpers.js';
 import { EXAMPLES } from './soup-examples.js';
 
