@@ -22,7 +22,8 @@ export class MutatedCopy {
   /** @param parts folders of the compiled program that are run */
   constructor(parts: readonly string[]) {
     this.folder = mkdtempSync(join(DIST, 'mutants-'));
-    for (const part of parts) cpSync(join(DIST, part), join(this.folder, part), { recursive: true });
+    for (const part of [...parts, join('test', 'property.js')])
+      cpSync(join(DIST, part), join(this.folder, part), { recursive: true });
   }
 
   /** Runs a compiled file with its arguments in the copy as the mutations make it.
