@@ -45,6 +45,8 @@ interface Import {
   file: string;
   target: string;
   typeOnly: boolean;
+  /** Loaded when it is first used. */
+  late: boolean;
 }
 
 const files = readdirSync(src, { recursive: true })
@@ -56,7 +58,12 @@ function importsOf(file: string): Import[] {
   const found: Import[] = [];
   const pattern = /^\s*(import|export)(\s+type)?\s(?:[^'";]*?\sfrom\s)?\s*'([^']+)'|import\('([^']+)'\)/gm;
   for (const match of text.matchAll(pattern)) {
-    found.push({ file, target: match[3] ?? match[4] ?? '', typeOnly: match[2] !== undefined });
+    found.push({
+      file,
+      target: match[3] ?? match[4] ?? '',
+      typeOnly: match[2] !== undefined,
+      late: match[4] !== undefined,
+    });
   }
   return found;
 }
@@ -92,6 +99,31 @@ test('each third-party package has one home', () => {
     else if (file.split('/')[0] !== home) wrong.push(`${file} imports ${name}, whose home is ${home}/`);
   }
   assert.deepEqual(wrong, []);
+});
+
+/** What is loaded together with a file: files of ours, and packages. */
+function loadedWith(entry: string): Set<string> {
+  const loaded = new Set([entry]);
+  for (const file of loaded) {
+    for (const { file: from, target, typeOnly, late } of imports) {
+      if (from !== file || typeOnly || late || target.startsWith('node:')) continue;
+      const isOurs = target.startsWith('.');
+      loaded.add(isOurs ? normalize(join(dirname(file), target)).replace(/\.js$/, '.ts') : target);
+    }
+  }
+  return loaded;
+}
+
+test('a command of wh loads no package and no other command: that would take longer than the command', () => {
+  const commands = files.filter((file) => file.startsWith('cli/commands/'));
+  assert.ok(commands.length > 30);
+  const wrong = [...commands, 'cli/main.ts'].flatMap((command) =>
+    [...loadedWith(command)]
+      .filter((file) => !file.endsWith('.ts') || (commands.includes(file) && file !== command))
+      .map((file) => `${command} loads ${file}`),
+  );
+  // Its code as a picture.
+  assert.deepEqual(wrong, ['cli/commands/invite.ts loads uqr']);
 });
 
 test('every dependency is used and has its reason', () => {

@@ -1,6 +1,6 @@
 /** What everything may use: clock, randomness, hash, errors, estimates, limits, log, single-flight, semaphores. */
+// And cbor.js, which whoever needs it imports by itself: `wh` does not, and would load its package for nothing.
 export * from './answer.js';
-export * from './cbor.js';
 export * from './clock.js';
 export * from './deadline.js';
 export * from './disk-error.js';

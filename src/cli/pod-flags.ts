@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core';
+import { Flags } from './definitions.js';
 
 /** What `wh new` and `wh join` ask of the pod that this machine becomes. */
 export const POD_FLAGS = {

@@ -1,6 +1,6 @@
-import { Flags } from '@oclif/core';
 import { WormholeError } from '../base/index.js';
 import { parseDuration } from '../config/index.js';
+import { Flags } from './definitions.js';
 
 export const timeoutFlag = Flags.string({
   description: 'give up after this long, with exit code 3',

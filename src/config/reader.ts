@@ -1,5 +1,6 @@
-import { isMap, isScalar, isSeq, type Node, type Pair, parseDocument } from 'yaml';
+import type { Node, Pair } from 'yaml';
 import { nearest, type Problem, type ProblemCode, type Reading } from './problem.js';
+import { yaml } from './yaml.js';
 
 /** A declaration is written by people; nobody writes this much. */
 const CONFIG_BYTES_MAX = 1024 * 1024;
@@ -40,7 +41,7 @@ export function readText<T>(text: string, read: Read<T>): Reading<T> {
     const message = `the file is larger than ${CONFIG_BYTES_MAX / 1024} KiB`;
     return { value: undefined, problems: [{ code: 'too-large', message, start: 0, end: 0 }] };
   }
-  const document = parseDocument(text, { prettyErrors: false, logLevel: 'error', stringKeys: true });
+  const document = yaml().parseDocument(text, { prettyErrors: false, logLevel: 'error', stringKeys: true });
   const problems: Problem[] = document.errors.map((error) => ({
     code: 'syntax',
     message: error.message,
@@ -75,7 +76,7 @@ export function mapping<T extends object>(
     let whole = true;
     for (const pair of pairs) {
       const key = at.below(pair.key);
-      const name = isScalar(pair.key) ? String(pair.key.value) : '';
+      const name = yaml().isScalar(pair.key) ? String(pair.key.value) : '';
       const read = Object.hasOwn(keys, name) ? (keys as { [name: string]: Read<unknown> })[name] : undefined;
       if (read === undefined)
         key.problem('unknown-key', `there is no key "${name}" here${meant(name, known)}`);
@@ -102,7 +103,7 @@ export function named<T>(
     const result = new Map<string, T>();
     for (const pair of pairs) {
       const key = at.below(pair.key);
-      const name = isScalar(pair.key) ? String(pair.key.value) : '';
+      const name = yaml().isScalar(pair.key) ? String(pair.key.value) : '';
       if (!isName(name)) key.problem('bad-value', `"${name}" cannot be a name here`);
       const value = read(key.below(pair.value));
       if (value !== undefined) result.set(name, value);
@@ -118,7 +119,7 @@ export function sequence<T>(
   check: (items: readonly { value: T; place: Place }[]) => void = () => {},
 ): Read<T[]> {
   return (at) => {
-    if (!isSeq(at.node)) return at.problem('wrong-type', `a list of ${what} belongs here`);
+    if (!yaml().isSeq(at.node)) return at.problem('wrong-type', `a list of ${what} belongs here`);
     const items = at.node.items.flatMap((item) => {
       const place = at.below(item);
       const value = read(place);
@@ -133,7 +134,7 @@ export function sequence<T>(
 export function oneOrMore<T>(what: string, read: Read<T>): Read<T[]> {
   const many = sequence(what, read);
   return (at) => {
-    if (!isSeq(at.node)) {
+    if (!yaml().isSeq(at.node)) {
       const value = read(at);
       return value === undefined ? undefined : [value];
     }
@@ -151,7 +152,7 @@ export function truth(what: string): Read<boolean> {
     ['no', false],
   ]);
   return (at) => {
-    const value = words.get(isScalar(at.node) ? String(at.node.value) : '');
+    const value = words.get(yaml().isScalar(at.node) ? String(at.node.value) : '');
     return value ?? at.problem('bad-value', `${what} is true or false`);
   };
 }
@@ -159,12 +160,12 @@ export function truth(what: string): Read<boolean> {
 /** A text that `parse` understands; `example` shows the form. */
 export function text<T>(what: string, example: string, parse: (text: string) => T | undefined): Read<T> {
   return (at) => {
-    const value = isScalar(at.node) ? at.node.value : undefined;
+    const value = yaml().isScalar(at.node) ? at.node.value : undefined;
     if (typeof value !== 'string' && typeof value !== 'number') {
       return at.problem('wrong-type', `${what} belongs here, such as ${example}`);
     }
     // The source keeps what YAML would turn into a number: a pod may be called 007.
-    const source = isScalar(at.node) && at.node.source !== undefined ? at.node.source : String(value);
+    const source = yaml().isScalar(at.node) && at.node.source !== undefined ? at.node.source : String(value);
     const parsed = parse(source);
     if (parsed !== undefined) return parsed;
     return at.problem('bad-value', `"${source}" is not ${what}; write it like ${example}`);
@@ -173,7 +174,7 @@ export function text<T>(what: string, example: string, parse: (text: string) => 
 
 export function integer(what: string, min: number, max: number): Read<number> {
   return (at) => {
-    const value = isScalar(at.node) ? at.node.value : undefined;
+    const value = yaml().isScalar(at.node) ? at.node.value : undefined;
     if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
     return at.problem('bad-value', `${what} is a whole number from ${min} to ${max}`);
   };
@@ -181,7 +182,7 @@ export function integer(what: string, min: number, max: number): Read<number> {
 
 export function oneOf<T extends string>(words: readonly T[]): Read<T> {
   return (at) => {
-    const value = isScalar(at.node) ? String(at.node.value) : undefined;
+    const value = yaml().isScalar(at.node) ? String(at.node.value) : undefined;
     if (value === undefined) return at.problem('wrong-type', `one of ${list(words)} belongs here`);
     const word = words.find((candidate) => candidate === value);
     return word ?? at.problem('bad-value', `"${value}" is none of ${list(words)}${guess(value, words)}`);
@@ -190,8 +191,8 @@ export function oneOf<T extends string>(words: readonly T[]): Read<T> {
 
 /** The pairs of a mapping; `pods:` with nothing behind it has none. */
 function pairsOf(at: Place, what: string): readonly Pair[] | undefined {
-  if (isMap(at.node)) return at.node.items;
-  if (at.node === null || (isScalar(at.node) && at.node.value === null)) return [];
+  if (yaml().isMap(at.node)) return at.node.items;
+  if (at.node === null || (yaml().isScalar(at.node) && at.node.value === null)) return [];
   return at.problem('wrong-type', `${what} belongs here`);
 }
 

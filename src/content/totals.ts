@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { decodeCbor, encodeCbor, WormholeError } from '../base/index.js';
+import { decodeCbor, encodeCbor } from '../base/cbor.js';
+import { WormholeError } from '../base/index.js';
 import type { Database } from '../store/index.js';
 
 const TABLE = 'content.state';

@@ -1,4 +1,5 @@
-import { type Clock, decodeCbor, encodeCbor, type Log, messageOf } from '../base/index.js';
+import { decodeCbor, encodeCbor } from '../base/cbor.js';
+import { type Clock, type Log, messageOf } from '../base/index.js';
 import type { ContentStore } from '../content/index.js';
 import type { Placement } from '../placement/index.js';
 import type { Database } from '../store/index.js';

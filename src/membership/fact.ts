@@ -1,4 +1,5 @@
-import { decodeCbor, encodeCbor, isSha256, type PodId, type Sha256, sha256 } from '../base/index.js';
+import { decodeCbor, encodeCbor } from '../base/cbor.js';
+import { isSha256, type PodId, type Sha256, sha256 } from '../base/index.js';
 import { isPodName, ROLES, type Role } from '../config/index.js';
 import { type Identity, verifySignature } from '../net/identity.js';
 

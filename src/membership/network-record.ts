@@ -1,12 +1,5 @@
-import {
-  decodeCbor,
-  encodeCbor,
-  isSha256,
-  type PodId,
-  type Random,
-  type Sha256,
-  sha256,
-} from '../base/index.js';
+import { decodeCbor, encodeCbor } from '../base/cbor.js';
+import { isSha256, type PodId, type Random, type Sha256, sha256 } from '../base/index.js';
 
 const NONCE_BYTES = 16;
 

@@ -1,4 +1,5 @@
-import { type Clock, decodeCbor, Emitter, encodeCbor, type PodId } from '../base/index.js';
+import { decodeCbor, encodeCbor } from '../base/cbor.js';
+import { type Clock, Emitter, type PodId } from '../base/index.js';
 import type { Link, Links } from '../net/index.js';
 import type { Database } from '../store/index.js';
 

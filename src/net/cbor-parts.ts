@@ -1,4 +1,4 @@
-import { encodeCbor } from '../base/index.js';
+import { encodeCbor } from '../base/cbor.js';
 
 /** Byte strings from this size on are copied once, straight into the frame. */
 const LARGE_BYTES = 4096;

@@ -1,4 +1,5 @@
-import { decodeCbor, type ErrorCode, errorFrom, LIMITS, plainError, WormholeError } from '../base/index.js';
+import { decodeCbor } from '../base/cbor.js';
+import { type ErrorCode, errorFrom, LIMITS, plainError, WormholeError } from '../base/index.js';
 import { checkCbor } from './cbor-gate.js';
 import { encodeOnce } from './cbor-parts.js';
 

@@ -4,7 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { decodeCbor, encodeCbor, silentLog, type WormholeError } from '../../src/base/index.js';
+import { decodeCbor, encodeCbor } from '../../src/base/cbor.js';
+import { silentLog, type WormholeError } from '../../src/base/index.js';
 import { signFact } from '../../src/membership/fact.js';
 import {
   createMembership,

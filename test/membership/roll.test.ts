@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { encodeCbor, type PodId, sha256, systemRandom } from '../../src/base/index.js';
+import { encodeCbor } from '../../src/base/cbor.js';
+import { type PodId, sha256, systemRandom } from '../../src/base/index.js';
 import { type Fact, parseFact, type Statement, signFact } from '../../src/membership/fact.js';
 import { callTheRoll } from '../../src/membership/members.js';
 import {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decodeCbor, encodeCbor, LIMITS, WormholeError } from '../../src/base/index.js';
+import { decodeCbor, encodeCbor } from '../../src/base/cbor.js';
+import { LIMITS, WormholeError } from '../../src/base/index.js';
 import { checkCbor } from '../../src/net/cbor-gate.js';
 import { decodeFrame, encodeFrame, type Frame } from '../../src/net/frames.js';
 import fc from '../property.js';

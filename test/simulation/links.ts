@@ -1,11 +1,5 @@
-import {
-  decodeCbor,
-  encodeCbor,
-  errorFrom,
-  type PodId,
-  plainError,
-  WormholeError,
-} from '../../src/base/index.js';
+import { decodeCbor, encodeCbor } from '../../src/base/cbor.js';
+import { errorFrom, type PodId, plainError, WormholeError } from '../../src/base/index.js';
 import type { Link } from '../../src/net/index.js';
 import { LinkTable } from '../sync/link-table.js';
 import type { Numbers } from '../tree/simulation/numbers.js';

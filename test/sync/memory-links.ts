@@ -1,12 +1,6 @@
 /** Links within one process, for tests of what is said over links: CBOR both ways, in order, cut at will. */
-import {
-  decodeCbor,
-  encodeCbor,
-  errorFrom,
-  type PodId,
-  plainError,
-  WormholeError,
-} from '../../src/base/index.js';
+import { decodeCbor, encodeCbor } from '../../src/base/cbor.js';
+import { errorFrom, type PodId, plainError, WormholeError } from '../../src/base/index.js';
 import type { Link } from '../../src/net/index.js';
 import { LinkTable } from './link-table.js';
 

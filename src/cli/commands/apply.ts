@@ -1,8 +1,8 @@
 import { createInterface } from 'node:readline/promises';
-import { Args, Flags } from '@oclif/core';
 import { WormholeError } from '../../base/index.js';
 import { WormholeCommand } from '../command.js';
 import { planText, readDeclaration } from '../declared.js';
+import { Args, Flags } from '../definitions.js';
 
 export default class Apply extends WormholeCommand {
   static override summary = 'Declare a wormhole.yaml for the whole network. Twice the same changes nothing.';

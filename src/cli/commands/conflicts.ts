@@ -1,7 +1,7 @@
-import { Flags } from '@oclif/core';
 import { formatSize } from '../../config/index.js';
 import type { ConflictReport, NameReport } from '../../daemon/control.js';
 import { WormholeCommand } from '../command.js';
+import { Flags } from '../definitions.js';
 import { formatTable } from '../output.js';
 
 export default class Conflicts extends WormholeCommand {

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
-import { Args } from '@oclif/core';
 import { WormholeCommand } from '../command.js';
+import { Args } from '../definitions.js';
 import { formatTransfer } from '../output.js';
 import { treePath } from '../pods.js';
 

@@ -1,7 +1,7 @@
-import { Flags } from '@oclif/core';
 import { formatSize } from '../../config/index.js';
 import type { Fsck as Found } from '../../daemon/control.js';
 import { WormholeCommand } from '../command.js';
+import { Flags } from '../definitions.js';
 
 /** So many files are named on a screen; `--json` has them all. */
 const SHOWN = 20;

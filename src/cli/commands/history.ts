@@ -1,6 +1,6 @@
-import { Args } from '@oclif/core';
 import { formatSize } from '../../config/index.js';
 import { WormholeCommand } from '../command.js';
+import { Args } from '../definitions.js';
 import { formatTable } from '../output.js';
 import { treePath } from '../pods.js';
 

@@ -1,9 +1,9 @@
-import { Flags } from '@oclif/core';
 import { renderUnicodeCompact } from 'uqr';
 import { LIMITS, WormholeError } from '../../base/index.js';
 import { parseDuration } from '../../config/index.js';
 import { checkName } from '../../daemon/home.js';
 import { WormholeCommand } from '../command.js';
+import { Flags } from '../definitions.js';
 
 export default class Invite extends WormholeCommand {
   static override summary = 'Print a one-time code that lets another machine in.';
@@ -12,11 +12,11 @@ export default class Invite extends WormholeCommand {
     '<%= config.bin %> invite --role portal --expires 1h',
   ];
   static override flags = {
-    role: Flags.option({
-      options: ['storage', 'portal'] as const,
-      default: 'storage' as const,
+    role: Flags.choice({
+      options: ['storage', 'portal'],
+      default: 'storage',
       description: 'a storage pod holds copies; a portal mounts and caches only',
-    })(),
+    }),
     pod: Flags.string({ description: 'only for this pod, which gets that name', helpValue: 'NAME' }),
     expires: Flags.string({ description: 'how long the code is good for', default: '10m', helpValue: '10m' }),
   };

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { Args, Flags } from '@oclif/core';
 import { checkName, podPaths, wormholeHome } from '../../daemon/home.js';
 import { WormholeCommand } from '../command.js';
+import { Args, Flags } from '../definitions.js';
 import { launchDaemon } from '../launch.js';
 import { POD_FLAGS } from '../pod-flags.js';
 

@@ -1,6 +1,6 @@
 import { renameSync } from 'node:fs';
-import { Flags } from '@oclif/core';
 import { WormholeCommand } from '../command.js';
+import { Flags } from '../definitions.js';
 import { untilEnded } from '../process.js';
 import { timeoutFlag, timeoutMsOf } from '../timeout.js';
 

@@ -1,9 +1,9 @@
 import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { Flags } from '@oclif/core';
 import { WormholeError } from '../../base/index.js';
 import { oldLog } from '../../daemon/home.js';
 import { WormholeCommand } from '../command.js';
+import { Flags } from '../definitions.js';
 
 const FOLLOW_INTERVAL_MS = 250;
 

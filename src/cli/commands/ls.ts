@@ -1,5 +1,5 @@
-import { Args } from '@oclif/core';
 import { WormholeCommand } from '../command.js';
+import { Args } from '../definitions.js';
 import { formatMode, formatTable } from '../output.js';
 import { insideMount, treePath } from '../pods.js';
 

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { Args } from '@oclif/core';
 import { WormholeError } from '../../base/index.js';
 import { checkName, podPaths, wormholeHome } from '../../daemon/home.js';
 import { WormholeCommand } from '../command.js';
+import { Args } from '../definitions.js';
 import { launchDaemon } from '../launch.js';
 import { mountPoint } from '../mount-point.js';
 import { POD_FLAGS } from '../pod-flags.js';

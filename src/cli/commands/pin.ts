@@ -1,5 +1,5 @@
-import { Args } from '@oclif/core';
 import { WormholeCommand } from '../command.js';
+import { Args } from '../definitions.js';
 import { treePath } from '../pods.js';
 
 export default class Pin extends WormholeCommand {

@@ -1,6 +1,6 @@
-import { Args } from '@oclif/core';
 import { WormholeCommand } from '../command.js';
 import { planText, readDeclaration } from '../declared.js';
+import { Args } from '../definitions.js';
 
 export default class Plan extends WormholeCommand {
   static override summary =

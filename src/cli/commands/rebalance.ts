@@ -1,6 +1,6 @@
-import { Flags } from '@oclif/core';
 import { formatSize } from '../../config/index.js';
 import { WormholeCommand } from '../command.js';
+import { Flags } from '../definitions.js';
 
 export default class Rebalance extends WormholeCommand {
   static override summary =

@@ -1,5 +1,5 @@
-import { Args, Flags } from '@oclif/core';
 import { WormholeCommand } from '../command.js';
+import { Args, Flags } from '../definitions.js';
 import { timeoutFlag, timeoutMsOf } from '../timeout.js';
 
 export default class Remove extends WormholeCommand {

@@ -1,5 +1,5 @@
-import { Args, Flags } from '@oclif/core';
 import { WormholeCommand } from '../command.js';
+import { Args, Flags } from '../definitions.js';
 import { treePath } from '../pods.js';
 
 /** As `wh history` prints versions; names of files may hold an `@` too. */

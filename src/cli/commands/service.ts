@@ -3,11 +3,11 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Flags } from '@oclif/core';
 import { WormholeError } from '../../base/index.js';
 import { NOT_RUNNING } from '../../daemon/client.js';
 import { wormholeHome } from '../../daemon/home.js';
 import { WormholeCommand } from '../command.js';
+import { Flags } from '../definitions.js';
 import type { Pod } from '../pods.js';
 import { unitName, unitText } from '../service-unit.js';
 

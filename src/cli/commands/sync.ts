@@ -1,7 +1,7 @@
-import { Flags } from '@oclif/core';
 import { WormholeError } from '../../base/index.js';
 import { parseDuration } from '../../config/index.js';
 import { WormholeCommand } from '../command.js';
+import { Flags } from '../definitions.js';
 
 export default class Sync extends WormholeCommand {
   static override summary = 'Wait until every linked pod has what is here, and here has what they have.';

@@ -1,6 +1,5 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { Args, Flags } from '@oclif/core';
 import { WormholeError } from '../../base/index.js';
 import { type NetworkConfig, parseDuration } from '../../config/index.js';
 import { NOT_RUNNING } from '../../daemon/client.js';
@@ -9,6 +8,7 @@ import { checkName, listPods, podPaths, wormholeHome } from '../../daemon/home.j
 import type { DaemonReady } from '../../daemon/order.js';
 import { WormholeCommand } from '../command.js';
 import { planText, readDeclaration } from '../declared.js';
+import { Args, Flags } from '../definitions.js';
 import { launchDaemon } from '../launch.js';
 import { mountPoint } from '../mount-point.js';
 import type { Pod } from '../pods.js';

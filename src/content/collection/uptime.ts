@@ -1,4 +1,5 @@
-import { type Clock, decodeCbor, encodeCbor } from '../../base/index.js';
+import { decodeCbor, encodeCbor } from '../../base/cbor.js';
+import type { Clock } from '../../base/index.js';
 import type { Database } from '../../store/index.js';
 
 const TABLE = 'content.state';

@@ -1,4 +1,5 @@
-import { decodeCbor, encodeCbor, WormholeError } from '../../base/index.js';
+import { decodeCbor, encodeCbor } from '../../base/cbor.js';
+import { WormholeError } from '../../base/index.js';
 import type { ContentId } from '../content.js';
 import { numberOf, Ranges } from './ranges.js';
 

@@ -1,4 +1,5 @@
-import { encodeCbor, WormholeError } from '../../base/index.js';
+import { encodeCbor } from '../../base/cbor.js';
+import { WormholeError } from '../../base/index.js';
 import type { Heads } from '../schema.js';
 import { decodeFlat } from './flat-cbor.js';
 import type { OwnGroup } from './own-writes.js';

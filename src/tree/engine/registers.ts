@@ -1,4 +1,5 @@
-import { encodeCbor, LIMITS } from '../../base/index.js';
+import { encodeCbor } from '../../base/cbor.js';
+import { LIMITS } from '../../base/index.js';
 import {
   type Attributes,
   type Data,

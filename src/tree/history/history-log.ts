@@ -1,4 +1,5 @@
-import { decodeCbor, encodeCbor, LIMITS, type Log, messageOf, WormholeError } from '../../base/index.js';
+import { decodeCbor, encodeCbor } from '../../base/cbor.js';
+import { LIMITS, type Log, messageOf, WormholeError } from '../../base/index.js';
 import { openRecordLog, type RecordLog } from '../../store/index.js';
 
 /** One record of a table. */

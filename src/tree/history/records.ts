@@ -1,4 +1,4 @@
-import { decodeCbor, encodeCbor } from '../../base/index.js';
+import { decodeCbor, encodeCbor } from '../../base/cbor.js';
 import { loadContent, storeContent } from '../index/row-codec.js';
 import type { InodeId, Kind, OpId } from '../schema.js';
 import { KINDS } from '../schema.js';

@@ -1,4 +1,4 @@
-import { decodeCbor, encodeCbor } from '../../base/index.js';
+import { decodeCbor, encodeCbor } from '../../base/cbor.js';
 import type { Database } from '../../store/index.js';
 
 /** Tables of the index's database that a rebuild of the index leaves as they are. */

@@ -1,4 +1,4 @@
-import { decodeCbor, encodeCbor } from '../../base/index.js';
+import { decodeCbor, encodeCbor } from '../../base/cbor.js';
 import type { Batch, Database, Table } from '../../store/index.js';
 import type { Counts, Row } from '../resolver/tables.js';
 import type { Heads, InodeId } from '../schema.js';

@@ -1,4 +1,4 @@
-import { decodeCbor, encodeCbor } from '../../base/index.js';
+import { decodeCbor, encodeCbor } from '../../base/cbor.js';
 import type { Row, Seat } from '../resolver/tables.js';
 import {
   type Attributes,

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { encodeCbor } from '../../../src/base/index.js';
+import { encodeCbor } from '../../../src/base/cbor.js';
 import { automerge, type Handle } from '../../../src/tree/engine/automerge.js';
 import { foundingOf } from '../../../src/tree/engine/founding.js';
 import { converse, created, file, NETWORK, openPod, type Pod, withFolder } from './rig.js';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { encodeCbor, LIMITS } from '../../../src/base/index.js';
+import { encodeCbor } from '../../../src/base/cbor.js';
+import { LIMITS } from '../../../src/base/index.js';
 import {
   decodeAttributes,
   decodeData,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { encodeCbor } from '../../../src/base/index.js';
+import { encodeCbor } from '../../../src/base/cbor.js';
 import type { Database } from '../../../src/store/index.js';
 import type { IndexChange } from '../../../src/tree/engine/indexer.js';
 import { readMeta } from '../../../src/tree/index/database-tables.js';

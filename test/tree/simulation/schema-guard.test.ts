@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { encodeCbor } from '../../../src/base/index.js';
+import { encodeCbor } from '../../../src/base/cbor.js';
 import { automerge, type Handle } from '../../../src/tree/engine/automerge.js';
 import { foundingOf } from '../../../src/tree/engine/founding.js';
 import { ROOT } from '../../../src/tree/schema.js';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { Args } from '@oclif/core';
 import { messageOf, WormholeError } from '../../../base/index.js';
 import { pictureOf, positionOf, readNetworkConfig } from '../../../config/index.js';
 import { WormholeCommand } from '../../command.js';
+import { Args } from '../../definitions.js';
 
 export default class ConfigCheck extends WormholeCommand {
   static override summary = 'Check a wormhole.yaml: line, column and caret of every mistake.';

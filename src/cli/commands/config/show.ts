@@ -1,6 +1,6 @@
-import { Flags } from '@oclif/core';
 import { WormholeCommand } from '../../command.js';
 import { unmetText } from '../../declared.js';
+import { Flags } from '../../definitions.js';
 import { formatTable } from '../../output.js';
 
 export default class ConfigShow extends WormholeCommand {
