@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { LIMITS, sha256, WormholeError } from '../../src/base/index.js';
 import type { ChunkSource } from '../../src/content/content.js';
 import { encodeManifest, packEntries } from '../../src/content/manifest.js';
@@ -60,7 +60,9 @@ async function remote(t: TestContext, count: number) {
   return { source, ...made, ...opened };
 }
 
-/** Answers requests as they come until the promise is settled. */
+const ANSWER_MS = 50;
+
+/** Answers requests in order until the promise is settled: none that it does not need, unless storing takes long. */
 async function serve<T>(source: ManualSource, promise: T | Promise<T>): Promise<T> {
   let done = false;
   const settled = Promise.resolve(promise).finally(() => {
@@ -69,7 +71,7 @@ async function serve<T>(source: ManualSource, promise: T | Promise<T>): Promise<
   settled.catch(() => {});
   while (!done) {
     source.open[0]?.answer();
-    await turn();
+    await Promise.race([settled, delay(ANSWER_MS)]);
   }
   return settled;
 }

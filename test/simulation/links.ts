@@ -170,9 +170,12 @@ export class Network {
 
   /** A pod's process is gone: who was linked to it hears so, by and by. */
   leave(pod: PodId): void {
-    const links = this.ends.get(pod);
     this.ends.delete(pod);
-    for (const link of links?.list() ?? []) this.lose(link.other);
+    // Also those of which the pod itself did not learn any more.
+    for (const end of this.ends.values()) {
+      const link = end.get(pod);
+      if (link !== undefined) this.lose(link);
+    }
   }
 
   partition(side: (pod: PodId) => number, pods: readonly PodId[]): void {
@@ -208,7 +211,7 @@ export class Network {
 
   later(link: SimulatedLink, act: () => void): void {
     this.stage.after(link.owner.actor, this.delayMs(), act);
-    this.redial(link);
+    this.redial(link.owner, link.peer);
   }
 
   private reach(a: PodId, b: PodId): boolean {
@@ -226,12 +229,13 @@ export class Network {
   private lose(link: SimulatedLink): void {
     const silent = this.numbers.once(2) ? HEARTBEAT_MS : 50;
     this.stage.after(link.owner.actor, this.numbers.below(silent), () => link.down('lost'));
-    this.redial(link);
+    this.redial(link.owner, link.peer);
   }
 
-  private redial(link: SimulatedLink): void {
-    const [a, b] = [link.owner.self, link.peer];
-    this.stage.after(link.owner.actor, HEARTBEAT_MS + this.numbers.below(REDIAL_MS), () => this.dial(a, b));
+  private redial(from: SimulatedLinks, to: PodId): void {
+    this.stage.after(from.actor, HEARTBEAT_MS + this.numbers.below(REDIAL_MS), () =>
+      this.dial(from.self, to),
+    );
   }
 
   /** Links two pods that both have no link to the other, now or a little later. */
@@ -239,14 +243,19 @@ export class Network {
     const [one, two] = [this.ends.get(a), this.ends.get(b)];
     if (a === b || one === undefined || two === undefined) return;
     this.stage.after(one.actor, this.numbers.below(500), () => {
-      const isOver = this.ends.get(a) !== one || this.ends.get(b) !== two || !this.reach(a, b);
-      if (isOver || !two.actor.isAlive || one.get(b) !== undefined || two.get(a) !== undefined) return;
+      // Who starts, and who heals, dials.
+      if (this.ends.get(a) !== one || this.ends.get(b) !== two || !this.reach(a, b)) return;
+      const [atOne, atTwo] = [one.get(b), two.get(a)];
+      if (atOne !== undefined && atTwo !== undefined) return;
+      if (!two.actor.isAlive || atOne !== undefined || atTwo !== undefined) return this.redial(one, b);
       const [toTwo, toOne] = [new SimulatedLink(this, one, b), new SimulatedLink(this, two, a)];
       toTwo.other = toOne;
       toOne.other = toTwo;
       for (const link of [toOne, toTwo]) link.roundTripMs = this.slownessMs;
       one.add(toTwo);
-      this.stage.after(two.actor, 0, () => two.add(toOne));
+      this.stage.after(two.actor, 0, () => {
+        if (toOne.open && this.ends.get(a) === one) two.add(toOne);
+      });
     });
   }
 }

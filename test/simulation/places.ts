@@ -70,13 +70,24 @@ export class Places {
     }
   }
 
-  /** Reads something again while another pod's edit of the file came in between. */
-  async steady<T>(at: Place, read: () => Promise<T>): Promise<T> {
+  /** Reads what is at a place again while another pod's edit of it came in between. */
+  steady<T>(at: Place, read: () => Promise<T>): Promise<T> {
+    return this.unmoved(() => {
+      const node = this.pod.running?.tree.lookup(at.parent, at.name);
+      return `${node?.id} ${node?.content}`;
+    }, read);
+  }
+
+  /** The same of a file that is open, wherever it is. */
+  steadyFile<T>(inode: InodeId, read: () => Promise<T>): Promise<T> {
+    return this.unmoved(() => this.pod.running?.tree.node(inode)?.content, read);
+  }
+
+  private async unmoved<T>(now: () => string | undefined, read: () => Promise<T>): Promise<T> {
     for (;;) {
-      const before = this.pod.running?.tree.lookup(at.parent, at.name);
+      const before = now();
       const value = await read();
-      const after = this.pod.running?.tree.lookup(at.parent, at.name);
-      if (before?.id === after?.id && before?.content === after?.content) return value;
+      if (now() === before) return value;
     }
   }
 

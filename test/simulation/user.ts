@@ -121,7 +121,8 @@ export class User {
     const { handle, inode, token, kept } = this.held;
     this.held = undefined;
     try {
-      return this.known(tokenOf(await this.places.readAll(handle)));
+      const read = () => this.places.readAll(handle);
+      return this.known(tokenOf(await this.places.steadyFile(inode, read)));
     } catch (error) {
       // An edit made elsewhere is seen by who has the file open, and its bytes may be elsewhere too.
       const now = this.pod.running?.tree.node(inode)?.content;
@@ -207,7 +208,8 @@ export class User {
       case 'sync':
         return this.sync(at);
       default:
-        return this.known(await this.places.token(at));
+        // It may be written elsewhere between two reads of one look.
+        return this.known(await this.places.steady(at, () => this.places.token(at)));
     }
   }
 
