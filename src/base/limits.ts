@@ -40,8 +40,8 @@ export const LIMITS = {
   groupDelayMs: 5,
   /** While changes keep coming and the disk is slow, they are gathered for up to so long. */
   groupDelayMsMax: 50,
-  /** While they come by the thousand, for up to so long: many at once cost a fraction of the same one by one. */
-  groupBulkDelayMsMax: 500,
+  /** While they come by the hundred, for up to so long: many at once cost a fraction of the same one by one. */
+  groupBulkDelayMsMax: 1_000,
   groupOperationsMax: 4_096,
   /** Inodes that one group writes to, unless a single operation does to more. */
   groupWritesMax: 4_096,

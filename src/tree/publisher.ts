@@ -4,10 +4,12 @@ import type { Journal } from './index/journal.js';
 import type { Operation } from './schema.js';
 
 const retryMs = 1_000;
-/** A stream of more than two operations in a millisecond makes ever larger groups; a slower one does not. */
-const BULK_MS_PER_OPERATION = 0.5;
+/** A stream of more than one operation in two milliseconds makes ever larger groups; a slower one does not. */
+const BULK_MS_PER_OPERATION = 2;
 /** A file that is written is two or three operations at once: only some tens of them in a row are a stream. */
 const GAPS_REMEMBERED = 8;
+/** A pause is a pause, however long. */
+const GAP_MS_MAX = 500;
 
 export interface PublisherOptions {
   engine: EngineClient;
@@ -31,11 +33,12 @@ export class Publisher {
   private ready = false;
   private running: Promise<void> | undefined;
   private readonly stopping = new AbortController();
-  /** Monotonic time from which the next batch may begin. */
+  /** Monotonic time from which the next batch may begin, and from which it does even while operations keep coming. */
   private nextMs = 0;
+  private latestMs = 0;
   private lastAddMs = Number.NEGATIVE_INFINITY;
   /** Time between operations, lately. */
-  private gapMs: number = LIMITS.groupBulkDelayMsMax;
+  private gapMs: number = GAP_MS_MAX;
   /** Callers of `drain`, and what ends a pause for them. */
   private draining = 0;
   private hurry: () => void = () => {};
@@ -55,7 +58,7 @@ export class Publisher {
 
   add(operation: Operation): void {
     const nowMs = this.options.clock.monotonicMs();
-    const gapMs = Math.min(nowMs - this.lastAddMs, LIMITS.groupBulkDelayMsMax);
+    const gapMs = Math.min(nowMs - this.lastAddMs, GAP_MS_MAX);
     this.gapMs += (gapMs - this.gapMs) / GAPS_REMEMBERED;
     this.lastAddMs = nowMs;
     this.queue.push(operation);
@@ -127,8 +130,9 @@ export class Publisher {
         await unlessAborted(this.prepare(batch), this.stopping.signal);
         this.options.engine.apply(batch);
         this.queue.splice(0, batch.length);
-        const tookMs = this.options.clock.monotonicMs() - startedMs;
-        this.nextMs = startedMs + paceAfter(tookMs, batch.length, this.gapMs);
+        this.nextMs = startedMs + paceAfter(this.options.clock.monotonicMs() - startedMs, this.gapMs);
+        this.latestMs =
+          startedMs + Math.min(LIMITS.groupBulkDelayMsMax, BULK_MS_PER_OPERATION * batch.length);
         if (trouble) this.options.onTrouble(undefined);
         trouble = false;
       } catch (error) {
@@ -143,14 +147,20 @@ export class Publisher {
 
   /**
    * The first change after a pause goes at once; while changes keep coming, each batch costs several flushes of
-   * the disk, so that they are gathered for as long as those take. Whoever waits for all of it is not kept.
+   * the disk, so that they are gathered for as long as those take. Many are gathered for longer, until no more come
+   * for a moment: one large group costs all threads of all pods a fraction of what many small ones do, and whoever
+   * makes the changes needs the processor now. Whoever waits for all of it is not kept.
    */
   private async pace(): Promise<void> {
-    const delay = this.nextMs - this.options.clock.monotonicMs();
-    if (delay <= 0 || this.draining > 0) return;
+    const { clock } = this.options;
     const over = new AbortController();
     this.hurry = () => over.abort();
-    await this.options.clock.sleep(delay, over.signal).catch(() => {});
+    while (this.draining === 0 && !over.signal.aborted) {
+      const quietMs = this.lastAddMs + LIMITS.streamDelayMs;
+      const delayMs = Math.max(this.nextMs, Math.min(this.latestMs, quietMs)) - clock.monotonicMs();
+      if (delayMs <= 0) break;
+      await clock.sleep(delayMs, over.signal).catch(() => {});
+    }
     this.hurry = () => {};
   }
 
@@ -163,14 +173,12 @@ export class Publisher {
   }
 }
 
-/** From the begin of a batch to that of the next: twice as long as its flushes took, and longer after many
- *  operations or while they follow closely upon one another, so that a stream of them comes in few large groups.
- *  Each within its bounds. */
-function paceAfter(tookMs: number, operations: number, gapMs: number): number {
+/** From the begin of a batch to that of the next, at least: twice as long as its flushes took, or longer while operations
+ *  follow closely upon one another. Each within its bounds. */
+function paceAfter(tookMs: number, gapMs: number): number {
   const forDisk = Math.min(LIMITS.groupDelayMsMax, 2 * tookMs);
-  const forBulk = Math.min(LIMITS.groupBulkDelayMsMax, BULK_MS_PER_OPERATION * operations);
   const forStream = gapMs < LIMITS.streamGapMs ? LIMITS.streamDelayMs : LIMITS.groupDelayMs;
-  return Math.max(forStream, forDisk, forBulk);
+  return Math.max(forStream, forDisk);
 }
 
 /** The contents that these operations make visible to others, each once. */
