@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { WormholeError } from '../base/index.js';
 import { callDaemon, NOT_RUNNING } from '../daemon/client.js';
 import type { PodPaths } from '../daemon/home.js';
+import { untilEnded } from './process.js';
 
 /** A daemon answers at once; one that does not is stopped, or stuck. */
 const ANSWER_TIMEOUT_MS = 10_000;
 /** What it has accepted is flushed within this many times over. */
 const END_TIMEOUT_MS = 60_000;
-const LOOK_MS = 20;
 
 /**
  * Ends a pod's daemon, if need be without its help: nothing acknowledged is lost by that (contract D2), and its
@@ -26,14 +26,14 @@ export async function stopDaemon(paths: PodPaths, signal: AbortSignal): Promise<
       { signal: AbortSignal.any([signal, patience]) },
     );
     pid = answered;
-    if (await hasEnded(pid, END_TIMEOUT_MS)) return 'stopped';
+    if (await untilEnded(pid, END_TIMEOUT_MS)) return 'stopped';
   } catch (error) {
     if (error instanceof WormholeError && error.code === NOT_RUNNING) return 'no';
     if (!patience.aborted || signal.aborted) throw error;
     pid = holderOf(paths);
   }
   kill(pid);
-  await hasEnded(pid, END_TIMEOUT_MS);
+  await untilEnded(pid, END_TIMEOUT_MS);
   return 'killed';
 }
 
@@ -53,23 +53,5 @@ function kill(pid: number): void {
     process.kill(pid, 'SIGKILL');
   } catch {
     // It has just ended.
-  }
-}
-
-async function hasEnded(pid: number, withinMs: number): Promise<boolean> {
-  for (const end = performance.now() + withinMs; isAlive(pid); ) {
-    if (performance.now() > end) return false;
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-  }
-  return true;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // Somebody else's process is alive too.
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { connect, type TLSSocket } from 'node:tls';
-import { WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import { LIMITS, type PodId, WormholeError } from '../base/index.js';
 import type { Identity } from './identity.js';
 import { clientTls, peerOf } from './tls.js';
-import { noMask, REASON_HEADER, WEBSOCKET_OPTIONS } from './websocket.js';
+import { noMask, REASON_HEADER, WEBSOCKET_OPTIONS, ws } from './websocket.js';
 
 export interface DialOptions {
   identity: Identity;
@@ -101,7 +101,7 @@ function upgrade(
   peer: PodId,
 ): Promise<{ socket: WebSocket; headers: IncomingHttpHeaders }> {
   return new Promise((resolve, reject) => {
-    const socket = new WebSocket(`ws://pod${options.path}`, {
+    const socket = new ws.WebSocket(`ws://pod${options.path}`, {
       ...WEBSOCKET_OPTIONS,
       createConnection: () => transport,
       handshakeTimeout: LIMITS.handshakeTimeoutMs,

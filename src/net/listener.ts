@@ -1,12 +1,12 @@
 import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
-import { type WebSocket, WebSocketServer } from 'ws';
+import type { WebSocket } from 'ws';
 import { LIMITS, type Log, type PodId, WormholeError } from '../base/index.js';
 import { HalfOpen } from './half-open.js';
 import type { Identity } from './identity.js';
 import { peerOf, serverTls } from './tls.js';
-import { formatAddress, PORT_HEADER, REASON_HEADER, WEBSOCKET_OPTIONS } from './websocket.js';
+import { formatAddress, PORT_HEADER, REASON_HEADER, WEBSOCKET_OPTIONS, ws } from './websocket.js';
 
 /** What is known of a peer after the TLS handshake and its HTTP request, before any frame. */
 export interface Caller {
@@ -44,7 +44,7 @@ export class Listener {
   private readonly options: ListenerOptions;
   private readonly server: Server;
   private readonly http = createHttpServer({ maxHeaderSize: 8 * 1024 });
-  private readonly upgrades = new WebSocketServer({
+  private readonly upgrades = new ws.WebSocketServer({
     ...WEBSOCKET_OPTIONS,
     noServer: true,
     clientTracking: false,

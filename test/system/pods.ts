@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { isAlive } from '../../src/cli/process.js';
 import { callDaemon } from '../../src/daemon/client.js';
 import type { ControlCalls, ControlName, Inspection, Status } from '../../src/daemon/control.js';
 import { listPods } from '../../src/daemon/home.js';
@@ -214,7 +215,7 @@ export async function endAll(pods: Iterable<TestPod>): Promise<void> {
   await eventually(() => {
     const mounts = readFileSync('/proc/self/mountinfo', 'utf8');
     for (const { name, pid, mount } of all) {
-      assert.ok(!existsSync(`/proc/${pid}`), `${name} still runs`);
+      assert.ok(pid === 0 || !isAlive(pid), `${name} still runs`);
       assert.ok(!mounts.includes(` ${mount} `), `${name} is still mounted`);
     }
   }, 30_000);
