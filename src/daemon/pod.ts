@@ -31,6 +31,7 @@ import { admitted } from './admission.js';
 import { startBackground } from './background.js';
 import { controlHandlers, stateOf } from './calls.js';
 import { serveControl } from './control-server.js';
+import { POD_TABLES } from './database-tables.js';
 import { CONTENT, type PodPaths, type PodRecord, readPodRecord, TREE } from './home.js';
 import { makeNotes } from './notes.js';
 import type { DaemonReady } from './order.js';
@@ -149,6 +150,7 @@ async function build(paths: PodPaths, log: Log, exit: (reason: string) => void, 
   const settings = readSettings(paths);
 
   const database = await openSoundDatabase(store.databasePath, {
+    tables: POD_TABLES,
     // A fact is called by its bytes, as a chunk is.
     home: (row) => tableOfSavedMembership(row) ?? tableOfSaved(row),
     log: log.part('store'),

@@ -2,7 +2,7 @@
 export type * from './database.js';
 export { makeFolder } from './folder.js';
 export { type DatabaseOptions, openDatabase } from './lmdb-database.js';
-export type { SavedRow } from './lmdb-salvage.js';
+export type { SavedRow } from './lmdb-remains.js';
 export type { LogDisk } from './log-segment.js';
 export { openRecordLog, type RecordLogOptions, systemLogDisk } from './open-record-log.js';
 export type * from './record-log.js';

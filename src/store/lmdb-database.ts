@@ -16,6 +16,9 @@ export interface DatabaseOptions {
   /** False leaves commits to the kernel's own pace, for data that can be built again: see `beginUnflushed`. All
    *  threads of a process must say the same. */
   flushed?: boolean;
+  /** All that the database ever has, also those of earlier versions; undefined: whatever is asked for. A table by another
+   *  name is a mistake, or a name that rotted (`inspectDatabaseFile`). */
+  tables?: readonly string[];
   /** Called when something read from the file shows that it is damaged. */
   onDamage?: TableGuard['damaged'];
 }
@@ -37,7 +40,7 @@ export function openDatabase(path: string, options: DatabaseOptions = {}): Datab
   try {
     // Closing is asynchronous only where something was written.
     prepareDatabase(path, (folder) => void openRoot(folder, options).close());
-    return new LmdbDatabase(openRoot(path, options), path, options.onDamage);
+    return new LmdbDatabase(openRoot(path, options), path, options);
   } catch (error) {
     throw databaseError(error, path);
   }
@@ -67,6 +70,7 @@ class LmdbDatabase implements Database {
   private readonly root: Root;
   private readonly path: string;
   private readonly tables = new Map<string, LmdbTable>();
+  private readonly known: readonly string[] | undefined;
   private readonly pending = new Set<Promise<void>>();
   private readonly guard: TableGuard;
   private readonly room: DatabaseRoom;
@@ -74,7 +78,7 @@ class LmdbDatabase implements Database {
   refusal: WormholeError | undefined;
   private closed = false;
 
-  constructor(root: Root, path: string, onDamage?: DatabaseOptions['onDamage']) {
+  constructor(root: Root, path: string, { tables, onDamage }: DatabaseOptions) {
     this.root = root;
     this.path = path;
     this.guard = {
@@ -89,6 +93,7 @@ class LmdbDatabase implements Database {
     this.room = new DatabaseRoom({ file: join(path, DATA), usedBytes });
     // To open a table lmdb begins a batch, which would wait for whoever commits one: not later, within a request.
     for (const name of root.getKeys({ start: FIRST_KEY })) this.writable(name.replace(NAME_END, ''));
+    this.known = tables;
   }
 
   table(name: string): Table {
@@ -166,6 +171,8 @@ class LmdbDatabase implements Database {
     this.checkOpen();
     const known = this.tables.get(name);
     if (known !== undefined) return known;
+    if (this.known?.includes(name) === false)
+      throw new WormholeError('internal', `the database has no table ${name}`);
     if (this.batch === undefined) this.probe();
     try {
       const store = this.root.openDB<Uint8Array, string>(name, tableOptions);

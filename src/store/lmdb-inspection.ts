@@ -6,34 +6,43 @@ import {
   type Node,
   PAGE_BYTES,
   PageFile,
-  pagesFor,
   soundNodes,
   type TreeRecord,
   treeRecord,
 } from './lmdb-pages.js';
+import type { DamagedRow } from './lmdb-table.js';
+import { Damage, PageWalk } from './lmdb-walk.js';
 import { unframeValue } from './value-frame.js';
 
-/** Deeper than any tree that fits on a disk. */
-const DEPTH_MAX = 32;
 /** As much address space as a process has. */
 const MAP_BYTES_MAX = 2 ** 47;
-/** Bytes of a number in the list of free pages. */
-const NUMBER_BYTES = 8;
+/** The last pages may have been given up before they were ever written. */
+const PAGES_MISSING_MAX = (64 * 1024 * 1024) / PAGE_BYTES;
+/** Keys are numbers: the list of free pages alone. */
+const NUMBER_KEYS = 8;
+/** In place of bytes that are no text. */
+const NO_TEXT = '\ufffd';
 
-class Damage extends Error {}
+export interface InspectionOptions {
+  /** All that the database may hold: a name has no checksum. */
+  tables: readonly string[];
+  /** Long values are read as well: whoever asks for a row whose key rotted finds nothing, and nothing is said. */
+  long: boolean;
+  /** Hears of rows that are rotten in pages that are sound; without it they are damage as any. */
+  rotten?: (row: DamagedRow) => void;
+}
 
 /**
- * Walks all trees of a database's file, without LMDB, which ends the process, or loops, on pages that contradict each
- * other. Long values are not read (each carries a checksum that readers compare), so a gigabyte of them costs nothing.
- * @param rows the checksums of the others are compared as well: whoever asks for a row whose key rotted finds nothing
+ * Looks at all that LMDB believes of a file, without LMDB, which ends the process, or loops, on pages that contradict each
+ * other. Each page has one place: in a tree, or among the free; none is later than what leads to it.
  * @returns what is wrong, for people; undefined when LMDB can be let at it
  * @throws WormholeError `io`
  */
-export function inspectDatabaseFile(path: string, { rows = false } = {}): string | undefined {
+export function inspectDatabaseFile(path: string, options: InspectionOptions): string | undefined {
   let file: PageFile | undefined;
   try {
     file = new PageFile(path);
-    new Inspection(file, rows).run();
+    inspect(file, options);
     return undefined;
   } catch (error) {
     if (error instanceof Damage) return error.message;
@@ -43,175 +52,106 @@ export function inspectDatabaseFile(path: string, { rows = false } = {}): string
   }
 }
 
-interface Walk {
-  tree: TreeRecord;
-  name: string;
-  compare: (left: Buffer, right: Buffer) => number;
-  visit: (node: Node) => void;
-  found: { branches: number; leaves: number; overflows: number; entries: number };
+function inspect(file: PageFile, options: InspectionOptions): void {
+  const meta = newestMeta(file);
+  const walk = new PageWalk(file, meta.lastPage);
+  const found = tablesOf(walk, meta);
+  checkNames(new Set(found.map(({ name }) => name)), options.tables);
+  for (const { name, tree, transaction } of found) {
+    const visit = (node: Node) => checkRow(file, name, node, options);
+    walk.tree({ tree, name: `the table ${name}`, transaction, compare: Buffer.compare, visit });
+  }
+  walk.freeList(meta.free, meta.transaction);
+  // An earlier state of a page, or a later one of a batch that was never committed, would be without its successor.
+  if (walk.places !== meta.lastPage + 1) throw new Damage('some pages have no place');
 }
 
-class Inspection {
-  private readonly file: PageFile;
-  private readonly meta: Meta;
-  /** One bit a page: some tree has it. */
-  private readonly used: Uint8Array;
-  private readonly rows: boolean;
-
-  constructor(file: PageFile, rows: boolean) {
-    this.file = file;
-    this.rows = rows;
-    this.meta = newestMeta(file);
-    this.used = new Uint8Array(Math.ceil((this.meta.lastPage + 1) / 8));
-    this.use(0);
-    this.use(1);
-  }
-
-  run(): void {
-    const tables: [string, TreeRecord][] = [];
-    this.walk(this.meta.main, 'the list of tables', Buffer.compare, ({ key, value, isTree }) => {
-      const tree = isTree && value !== undefined ? treeRecord(value) : undefined;
+function tablesOf(
+  walk: PageWalk,
+  { main, transaction }: Meta,
+): { name: string; tree: TreeRecord; transaction: number }[] {
+  const tables: { name: string; tree: TreeRecord; transaction: number }[] = [];
+  walk.tree({
+    tree: main,
+    name: 'the list of tables',
+    transaction,
+    compare: Buffer.compare,
+    visit: (node, { transaction }) => {
+      const tree = tableOf(node);
       if (tree === undefined) throw new Damage('something in the list of tables is no table');
-      tables.push([key.toString('latin1'), tree]);
-    });
-    for (const [name, tree] of tables) {
-      this.walk(tree, `the table ${name}`, Buffer.compare, ({ isTree, key, value }) => {
-        if (isTree) throw new Damage(`a table lies in the table ${name}`);
-        if (this.rows && value !== undefined && unframeValue(key.toString(), value) === undefined)
-          throw new Damage(`a row of the table ${name} is damaged`);
-      });
-    }
-    const free: number[] = [];
-    this.walk(this.meta.free, 'the list of free pages', byNumber, (node) => {
-      for (const page of this.freePages(node)) free.push(page);
-    });
-    // Last: whoever is given a page of somebody else writes over it.
-    for (const page of free) this.use(page);
-  }
-
-  private walk(tree: TreeRecord, name: string, compare: Walk['compare'], visit: Walk['visit']): void {
-    const found = { branches: 0, leaves: 0, overflows: 0, entries: 0 };
-    const { root, depth, branches, leaves, overflows, entries } = tree;
-    if (root === undefined) {
-      if (entries !== 0) throw new Damage(`${name} has lost its pages`);
-      return;
-    }
-    if (depth < 1 || depth > DEPTH_MAX) throw new Damage(`${name} cannot be so deep`);
-    this.page(root, 1, { low: undefined, high: undefined }, { tree, name, compare, visit, found });
-    const same =
-      found.branches === branches &&
-      found.leaves === leaves &&
-      found.overflows === overflows &&
-      found.entries === entries;
-    if (!same) throw new Damage(`${name} does not have the pages and rows that it should have`);
-  }
-
-  private page(
-    number: number,
-    depth: number,
-    { low, high }: { low: Buffer | undefined; high: Buffer | undefined },
-    walk: Walk,
-  ): void {
-    this.use(number);
-    const page = this.file.read(number);
-    const kind = depth === walk.tree.depth ? 'leaf' : 'branch';
-    const nodes = checkedNodes(page, number, kind);
-    for (const [index, node] of nodes.entries()) {
-      // The first key of a branch is not looked at: it stands for all that is below the second.
-      if (kind === 'branch' && index === 0) continue;
-      const before = index === 0 || (kind === 'branch' && index === 1) ? low : nodes[index - 1]?.key;
-      const isAfter = before === undefined || walk.compare(node.key, before) >= (index === 0 ? 0 : 1);
-      if (!isAfter || (high !== undefined && walk.compare(node.key, high) >= 0)) {
-        throw new Damage(`the rows of page ${number} are not in order`);
-      }
-    }
-    if (kind === 'branch') {
-      walk.found.branches++;
-      for (const [index, node] of nodes.entries()) {
-        const bounds = { low: index === 0 ? low : node.key, high: nodes[index + 1]?.key ?? high };
-        this.page(node.child, depth + 1, bounds, walk);
-      }
-      return;
-    }
-    walk.found.leaves++;
-    walk.found.entries += nodes.length;
-    for (const node of nodes) {
-      if (node.long !== undefined) walk.found.overflows += this.useLong(node.long);
-      walk.visit(node);
-    }
-  }
-
-  private useLong({ page, pages, bytes }: NonNullable<Node['long']>): number {
-    // A shorter value may have taken the place of a longer one.
-    if (pages < pagesFor(bytes)) throw new Damage(`a value does not fit into its ${pages} pages`);
-    for (let next = page; next < page + pages; next++) this.use(next);
-    return pages;
-  }
-
-  /** Each page belongs to one place only. */
-  private use(page: number): void {
-    if (page > this.meta.lastPage || !Number.isSafeInteger(page))
-      throw new Damage(`there is no page ${page}`);
-    const [at, bit] = [page >> 3, 1 << (page & 7)];
-    if (((this.used[at] ?? 0) & bit) !== 0) throw new Damage(`page ${page} is in two places`);
-    this.used[at] = (this.used[at] ?? 0) | bit;
-  }
-
-  /** A count, then pages; a negative number says how many follow from the next one on, 0 is nothing. */
-  private freePages({ key, value, long }: Node): number[] {
-    const bytes = long === undefined ? value : longValue(this.file, long);
-    if (key.length !== NUMBER_BYTES || bytes === undefined || bytes.length % NUMBER_BYTES !== 0)
-      throw new Damage('the list of free pages is not one');
-    const numbers = Array.from({ length: bytes.length / NUMBER_BYTES }, (_, index) =>
-      Number(bytes.readBigInt64LE(index * NUMBER_BYTES)),
-    );
-    const count = numbers[0] ?? -1;
-    if (count < 0 || count >= numbers.length) throw new Damage('the list of free pages is too short');
-    const pages: number[] = [];
-    for (let index = 1; index <= count; index++) {
-      const number = numbers[index] ?? 0;
-      const length = number < 0 ? -number : 1;
-      const first = number < 0 ? (numbers[++index] ?? 0) : number;
-      if (number === 0) continue;
-      if (first < 2 || first + length - 1 > this.meta.lastPage)
-        throw new Damage(`page ${first} cannot be free`);
-      for (let page = first; page < first + length; page++) pages.push(page);
-    }
-    return pages;
-  }
+      tables.push({ name: tableName(node), tree, transaction });
+    },
+  });
+  return tables;
 }
 
-function checkedNodes(page: Buffer, number: number, kind: 'branch' | 'leaf'): Node[] {
-  const nodes = soundNodes(page, number, kind);
-  if (nodes === undefined) throw new Damage(`page ${number} is not what it should be`);
-  return nodes;
+/** The table that a node of the list of tables is. */
+export function tableOf({ isTree, value }: Node): TreeRecord | undefined {
+  const tree = isTree && value !== undefined ? treeRecord(value) : undefined;
+  return tree?.flags === 0 && tree.padding === 0 ? tree : undefined;
+}
+
+/** LMDB's binding ends names by a zero. */
+export function tableName({ key }: Node): string {
+  return key.toString('latin1').replace(/\0$/, '');
+}
+
+/** A table that nobody knows is one of those that are missing. Where none is missing, somebody newer made it. */
+function checkNames(found: ReadonlySet<string>, known: readonly string[]): void {
+  const isMissing = known.some((name) => !found.has(name));
+  const unknown = [...found].find((name) => !known.includes(name));
+  if (isMissing && unknown !== undefined) throw new Damage(`there is no table ${unknown}`);
+}
+
+function checkRow(
+  file: PageFile,
+  table: string,
+  { isTree, key, value, long }: Node,
+  options: InspectionOptions,
+): void {
+  if (isTree) throw new Damage(`a table lies in the table ${table}`);
+  if (long !== undefined && !options.long) return;
+  const framed = long === undefined ? value : longValue(file, long);
+  const text = key.toString();
+  if (framed !== undefined && unframeValue(text, framed) !== undefined) return;
+  // A key that is no text cannot be asked for.
+  if (options.rotten === undefined || text.includes(NO_TEXT))
+    throw new Damage(`a row of the table ${table} is damaged`);
+  options.rotten({ table, key: text });
 }
 
 /** Of the two that are written in turns, what the later one says. */
 function newestMeta(file: PageFile): Meta {
-  const [even, odd] = [metaOf(file.read(0)), metaOf(file.read(1))];
+  const [even, odd] = [soundMeta(file, 0), soundMeta(file, 1)];
   if (even === undefined || odd === undefined) throw new Damage('its first pages are damaged');
   const newest = even.transaction > odd.transaction ? even : odd;
   const isTurn = even.transaction % 2 === 0 && (odd.transaction % 2 === 1 || odd.transaction === 0);
   const follows = Math.abs(even.transaction - odd.transaction) <= 1;
   if (!isTurn || !follows) throw new Damage('its first pages do not follow each other');
-  for (const { mapBytes, lastPage } of [even, odd]) {
-    if (
-      mapBytes > MAP_BYTES_MAX ||
-      (lastPage + 1) * PAGE_BYTES > mapBytes ||
-      lastPage >= file.pages + PAGES_MISSING_MAX
-    )
-      throw new Damage('its first pages are damaged');
-  }
   return newest;
 }
 
-/** The last pages may have been given up before they were ever written. */
-const PAGES_MISSING_MAX = (64 * 1024 * 1024) / PAGE_BYTES;
+function soundMeta(file: PageFile, page: number): Meta | undefined {
+  const bytes = file.read(page);
+  const meta = metaOf(bytes);
+  if (meta === undefined || !meta.isWhole) return undefined;
+  const { mapBytes, lastPage, free, main } = meta;
+  const isSound =
+    // The record of free pages holds the size of pages where others hold nothing.
+    free.padding === PAGE_BYTES &&
+    free.flags === NUMBER_KEYS &&
+    main.padding === 0 &&
+    main.flags === 0 &&
+    mapBytes <= MAP_BYTES_MAX &&
+    (lastPage + 1) * PAGE_BYTES <= mapBytes &&
+    lastPage < file.pages + PAGES_MISSING_MAX &&
+    isOfItsTransaction(file, meta);
+  return isSound ? meta : undefined;
+}
 
-/** Keys of the list of free pages are numbers. */
-function byNumber(left: Buffer, right: Buffer): number {
-  if (left.length !== NUMBER_BYTES || right.length !== NUMBER_BYTES) return -1;
-  const [a, b] = [left.readBigUInt64LE(0), right.readBigUInt64LE(0)];
-  return a < b ? -1 : a > b ? 1 : 0;
+/** Every batch writes the first page of the list of tables anew: the number of the batch is found there as well. */
+function isOfItsTransaction(file: PageFile, { main: { root, depth }, transaction }: Meta): boolean {
+  if (root === undefined) return true;
+  const page = file.read(root);
+  return soundNodes(page, root, depth === 1 ? 'leaf' : 'branch')?.transaction === transaction;
 }

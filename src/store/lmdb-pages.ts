@@ -15,13 +15,14 @@ const TREE_BYTES = 48;
 const MAGIC = 0xbeefc0de;
 const VERSION = 2;
 
+/** By the flags; the others are of pages in memory, or of what we do not use. */
 const KINDS = { 1: 'branch', 2: 'leaf', 4: 'overflow', 8: 'meta' } as const;
-/** Bits of a page's flags that LMDB uses only in memory. */
-const KIND_BITS = 0x0fff;
 
 export interface PageHeader {
   number: number;
   kind: (typeof KINDS)[keyof typeof KINDS] | undefined;
+  /** That wrote it. */
+  transaction: number;
   /** End of the list of nodes, and start of the nodes, within the body. */
   lower: number;
   upper: number;
@@ -38,12 +39,14 @@ export interface Node {
   child: number;
   /** Of a leaf: the value, in the page or elsewhere. */
   value: Buffer | undefined;
-  long: { page: number; pages: number; bytes: number } | undefined;
+  long: { page: number; pages: number; bytes: number; transaction: number } | undefined;
   isTree: boolean;
 }
 
 /** One B-tree. */
 export interface TreeRecord {
+  /** Zero, as long as keys are not of a fixed length. */
+  padding: number;
   flags: number;
   depth: number;
   branches: number;
@@ -55,6 +58,8 @@ export interface TreeRecord {
 }
 
 export interface Meta {
+  /** Begins as every such page of this version. */
+  isWhole: boolean;
   mapBytes: number;
   free: TreeRecord;
   main: TreeRecord;
@@ -72,10 +77,19 @@ export class PageFile {
     this.pages = Math.floor(fstatSync(this.fd).size / PAGE_BYTES);
   }
 
-  /** A page of its own memory, or so many in a row; shorter where the file ends. */
+  /** A page of its own memory, or so many in a row; shorter where the file ends, whatever the number is. */
   read(page: number, count = 1): Buffer {
+    if (page >= this.pages) return Buffer.alloc(0);
     const bytes = Buffer.allocUnsafe(count * PAGE_BYTES);
     return bytes.subarray(0, readSync(this.fd, bytes, 0, bytes.length, page * PAGE_BYTES));
+  }
+
+  /** Of a page that holds more than its header; undefined behind the end of the file. */
+  header(page: number): PageHeader | undefined {
+    const bytes = Buffer.allocUnsafe(HEADER_BYTES);
+    if (page >= this.pages) return undefined;
+    if (readSync(this.fd, bytes, 0, HEADER_BYTES, page * PAGE_BYTES) < HEADER_BYTES) return undefined;
+    return headerOf(bytes);
   }
 
   close(): void {
@@ -84,10 +98,11 @@ export class PageFile {
 }
 
 export function headerOf(page: Buffer): PageHeader {
-  const flags = page.readUInt16LE(18) & KIND_BITS;
+  const flags = page.readUInt16LE(18);
   return {
     number: Number(page.readBigUInt64LE(0)),
-    kind: flags in KINDS ? KINDS[flags as keyof typeof KINDS] : undefined,
+    transaction: Number(page.readBigUInt64LE(8)),
+    kind: page.readUInt16LE(16) === 0 && flags in KINDS ? KINDS[flags as keyof typeof KINDS] : undefined,
     lower: page.readUInt16LE(20),
     upper: page.readUInt16LE(22),
     pages: page.readUInt32LE(20),
@@ -120,6 +135,7 @@ export function nodeAt(page: Buffer, start: number, kind: 'branch' | 'leaf'): No
     long: isLong
       ? {
           page: Number(page.readBigUInt64LE(valueAt)),
+          transaction: Number(page.readBigUInt64LE(valueAt + 8)),
           pages: Number(page.readBigUInt64LE(valueAt + 16)),
           bytes: low,
         }
@@ -128,11 +144,23 @@ export function nodeAt(page: Buffer, start: number, kind: 'branch' | 'leaf'): No
   };
 }
 
+/** All that could be a node of a leaf from a place of the body on. */
+export function* possibleNodes(page: Buffer, from: number): Generator<Node> {
+  for (let start = from; start < BODY_BYTES; start += 2) {
+    const node = nodeAt(page, start, 'leaf');
+    if (node !== undefined && node.key.length > 0) yield node;
+  }
+}
+
 /** The nodes of a page, if each lies in it whole, beside the others, and nothing else does; otherwise undefined. */
-export function soundNodes(page: Buffer, number: number, kind: 'branch' | 'leaf'): Node[] | undefined {
+export function soundNodes(
+  page: Buffer,
+  number: number,
+  kind: 'branch' | 'leaf',
+): { nodes: Node[]; transaction: number } | undefined {
   if (page.length < PAGE_BYTES) return undefined;
   const header = headerOf(page);
-  const { lower, upper } = header;
+  const { lower, upper, transaction } = header;
   if (header.number !== number || header.kind !== kind) return undefined;
   if (lower % 2 !== 0 || lower > upper || upper > BODY_BYTES || lower < (kind === 'leaf' ? 2 : 4))
     return undefined;
@@ -144,7 +172,7 @@ export function soundNodes(page: Buffer, number: number, kind: 'branch' | 'leaf'
     bytes += node.end + (node.end % 2) - start;
     nodes.push(node);
   }
-  return bytes === BODY_BYTES - upper ? nodes : undefined;
+  return bytes === BODY_BYTES - upper ? { nodes, transaction } : undefined;
 }
 
 /** A value that lies outside of the tree's pages; undefined where the file does not hold it. */
@@ -167,6 +195,7 @@ export function treeRecord(bytes: Buffer): TreeRecord | undefined {
   if (bytes.length !== TREE_BYTES) return undefined;
   const root = bytes.readBigUInt64LE(40);
   return {
+    padding: bytes.readUInt32LE(0),
     flags: bytes.readUInt16LE(4),
     depth: bytes.readUInt16LE(6),
     branches: Number(bytes.readBigUInt64LE(8)),
@@ -177,14 +206,14 @@ export function treeRecord(bytes: Buffer): TreeRecord | undefined {
   };
 }
 
-/** What one of the two pages at the file's start says; undefined where that cannot be. */
+/** What one of the two pages at the file's start says; undefined where the file ends before. */
 export function metaOf(page: Buffer): Meta | undefined {
-  if (page.length < PAGE_BYTES || headerOf(page).kind !== 'meta') return undefined;
-  if (page.readUInt32LE(24) !== MAGIC || page.readUInt32LE(28) !== VERSION) return undefined;
+  if (page.length < PAGE_BYTES) return undefined;
   const [free, main] = [treeRecord(page.subarray(48, 96)), treeRecord(page.subarray(96, 144))];
-  // The record of free pages holds the size of pages where others hold nothing.
-  if (page.readUInt32LE(48) !== PAGE_BYTES || free === undefined || main === undefined) return undefined;
+  if (free === undefined || main === undefined) return undefined;
   return {
+    isWhole:
+      headerOf(page).kind === 'meta' && page.readUInt32LE(24) === MAGIC && page.readUInt32LE(28) === VERSION,
     mapBytes: Number(page.readBigUInt64LE(40)),
     free,
     main,

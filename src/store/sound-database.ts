@@ -5,10 +5,13 @@ import type { Database } from './database.js';
 import { openDatabase } from './lmdb-database.js';
 import { DATA } from './lmdb-file.js';
 import { inspectDatabaseFile } from './lmdb-inspection.js';
-import { type SavedRow, salvageDatabase } from './lmdb-salvage.js';
+import type { SavedRow } from './lmdb-remains.js';
+import { salvageDatabase } from './lmdb-salvage.js';
 import type { DamagedRow } from './lmdb-table.js';
 
 export interface SoundDatabaseOptions {
+  /** All that the database ever has; see `DatabaseOptions`. */
+  tables: readonly string[];
   /** The table of a row that was saved, where that is not known; undefined: the row is left out. */
   home: (row: SavedRow) => string | undefined;
   log: Log;
@@ -29,18 +32,23 @@ interface Mark {
  * @throws WormholeError `full` or `io`
  */
 export async function openSoundDatabase(folder: string, options: SoundDatabaseOptions): Promise<Database> {
+  const { tables, log } = options;
   const path = `${folder}.in-use`;
   const left = readMark(path);
+  const rotten = left?.rows ?? [];
   // A row whose key is damaged cannot be asked for.
-  const isKeyless = left?.rows.some(({ key }) => key.includes(NO_TEXT)) === true;
-  const damage = isKeyless ? 'the key of a row is no text' : damageOf(join(folder, DATA), left !== undefined);
+  const isKeyless = rotten.some(({ key }) => key.includes(NO_TEXT));
+  const damage = isKeyless
+    ? 'the key of a row is no text'
+    : damageOf(join(folder, DATA), tables, left !== undefined, (row) => rotten.push(row));
   if (damage !== undefined) await repair(folder, damage, options);
   const mark: Mark = { rows: [] };
   let isDamaged = false;
   const open = () =>
     openDatabase(folder, {
+      tables,
       onDamage: ({ message }, row) => {
-        if (!isDamaged) options.log.error('the database is damaged', { reason: message, ...row });
+        if (!isDamaged) log.error('the database is damaged', { reason: message, ...row });
         isDamaged = true;
         if (row !== undefined) mark.rows.push(row);
         writeMark(path, mark);
@@ -54,7 +62,7 @@ export async function openSoundDatabase(folder: string, options: SoundDatabaseOp
     await repair(folder, error.message, options);
     database = open();
   }
-  for (const row of left?.rows ?? []) removeIfDamaged(database, row, options.log);
+  for (const row of rotten) removeIfDamaged(database, row, log);
   mark.rows = [];
   isDamaged = false;
   writeMark(path, mark);
@@ -67,19 +75,28 @@ export async function openSoundDatabase(folder: string, options: SoundDatabaseOp
 }
 
 /** What is wrong with a file that is small enough to be looked at always, or was in use when its process ended. */
-function damageOf(data: string, wasInUse: boolean): string | undefined {
+function damageOf(
+  data: string,
+  tables: readonly string[],
+  wasInUse: boolean,
+  rotten: (row: DamagedRow) => void,
+): string | undefined {
   const bytes = statSync(data, { throwIfNoEntry: false })?.size;
-  if (bytes === undefined || (bytes > LIMITS.databaseInspectedBytes && !wasInUse)) return undefined;
-  return inspectDatabaseFile(data);
+  if (bytes === undefined) return undefined;
+  const long = bytes <= LIMITS.databaseInspectedBytes;
+  return long || wasInUse ? inspectDatabaseFile(data, { tables, long, rotten }) : undefined;
 }
 
-async function repair(folder: string, reason: string, { home, log }: SoundDatabaseOptions): Promise<void> {
-  const { damaged, rows } = await salvageDatabase(folder, (path) => openDatabase(path), home);
-  log.error('the database was damaged: its rows are in a new one, what was lost comes back from other pods', {
-    reason,
-    rows,
-    damaged,
-  });
+async function repair(folder: string, reason: string, options: SoundDatabaseOptions): Promise<void> {
+  const { damaged, rows } = await salvageDatabase(folder, (path) => openDatabase(path), options);
+  options.log.error(
+    'the database was damaged: its rows are in a new one, what was lost comes back from other pods',
+    {
+      reason,
+      rows,
+      damaged,
+    },
+  );
 }
 
 /** Readers of a whole table would stumble over it again and again. */

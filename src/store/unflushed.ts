@@ -36,10 +36,14 @@ export interface UnflushedSession {
 
 /** Throws the database away if it may have been torn since it was last used, or is damaged (LMDB would end the process).
  *  Call before any thread opens it. */
-export function beginUnflushed(folder: string, removed: () => void): UnflushedSession {
+export function beginUnflushed(
+  folder: string,
+  tables: readonly string[],
+  removed: () => void,
+): UnflushedSession {
   const mark = `${resolve(folder)}.session`;
   const data = join(folder, DATA);
-  if (existsSync(data) && isDoubtful(data, mark, folder)) {
+  if (existsSync(data) && isDoubtful(data, mark, folder, tables)) {
     rmSync(folder, { recursive: true, force: true });
     removed();
   }
@@ -57,14 +61,12 @@ export function beginUnflushed(folder: string, removed: () => void): UnflushedSe
   };
 }
 
-function isDoubtful(data: string, mark: string, folder: string): boolean {
+function isDoubtful(data: string, mark: string, folder: string, tables: readonly string[]): boolean {
   const text = readMark(mark);
   const isInUse = text !== CLOSED;
   if (isInUse && text !== whereabouts(folder)) return true;
-  return (
-    (isInUse || statSync(data).size <= LIMITS.databaseInspectedBytes) &&
-    inspectDatabaseFile(data, { rows: true }) !== undefined
-  );
+  const long = statSync(data).size <= LIMITS.databaseInspectedBytes;
+  return (isInUse || long) && inspectDatabaseFile(data, { tables, long }) !== undefined;
 }
 
 /** To be called when something in the database is found to be damaged, on whatever thread: the next start has a new one. */

@@ -16,6 +16,7 @@ import type { StartEngine } from './engine/client.js';
 import { startEngine } from './engine/start.js';
 import { openJournal, reserveOf } from './index/journal.js';
 import { Overlay } from './index/overlay.js';
+import { INDEX_DATABASE_TABLES } from './index-database.js';
 import { provisionalActor } from './operations/patch.js';
 import type { Operation } from './schema.js';
 import type { Tree } from './tree.js';
@@ -128,11 +129,12 @@ async function openIndex(
   folder: string,
   log: Log,
 ): Promise<{ database: Database; session: UnflushedSession }> {
-  const session = beginUnflushed(folder, () =>
+  const session = beginUnflushed(folder, INDEX_DATABASE_TABLES, () =>
     log.warn('the index of the tree may be torn or damaged and is built again'),
   );
   const open = () => {
-    const database = openDatabase(folder, { flushed: false, onDamage: () => spoilUnflushed(folder) });
+    const onDamage = () => spoilUnflushed(folder);
+    const database = openDatabase(folder, { flushed: false, tables: INDEX_DATABASE_TABLES, onDamage });
     markUnflushed(folder);
     return { database, session };
   };

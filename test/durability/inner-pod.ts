@@ -11,6 +11,7 @@ import {
   openContentStore,
   tableOfSaved,
 } from '../../src/content/index.js';
+import { POD_TABLES } from '../../src/daemon/database-tables.js';
 import { type PodPaths, podPaths, readPodRecord } from '../../src/daemon/home.js';
 import { makeNotes } from '../../src/daemon/notes.js';
 import { openFileSystem, type WormholeFileSystem } from '../../src/fs/index.js';
@@ -96,6 +97,7 @@ async function build(
   undo.push(() => store.close());
   const identity = await loadOrCreateIdentity(paths.identity, (sentence) => log.warn(sentence));
   const database = await openSoundDatabase(store.databasePath, {
+    tables: POD_TABLES,
     home: tableOfSaved,
     log: log.part('store'),
   });

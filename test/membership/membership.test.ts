@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { decodeCbor, encodeCbor } from '../../src/base/cbor.js';
 import { silentLog, type WormholeError } from '../../src/base/index.js';
+import { POD_TABLES } from '../../src/daemon/database-tables.js';
 import { signFact } from '../../src/membership/fact.js';
 import {
   createMembership,
@@ -255,7 +256,11 @@ test('a database that has lost the list of its tables still says which network i
   }
   assert.ok(spoilt > 0);
   writeFileSync(file, bytes);
-  const database = await openSoundDatabase(options.path, { home: tableOfSavedMembership, log: silentLog });
+  const database = await openSoundDatabase(options.path, {
+    tables: POD_TABLES,
+    home: tableOfSavedMembership,
+    log: silentLog,
+  });
   opened.push(database);
   const again = keep(await openMembership({ ...options, database }));
   assert.deepEqual(again.network, made.network);

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { openDatabase } from '../../src/store/index.js';
+import { inspectDatabaseFile } from '../../src/store/lmdb-inspection.js';
 
 const writer = new URL('./database-writer.js', import.meta.url);
 
@@ -51,6 +52,8 @@ describe('database of several threads', () => {
     assert.equal(String(table.get('b/right')), '150');
     assert.ok(seen.main > 1);
     await database.close();
+    const damage = inspectDatabaseFile(join(folder, 'data.mdb'), { tables: ['counters'], long: true });
+    assert.equal(damage, undefined);
   });
 
   it('sees what another thread committed before it was asked, without waiting for a turn of the loop', async () => {
@@ -85,6 +88,8 @@ describe('database of several threads', () => {
       }
       await ended;
       assert.ok(acknowledged >= start + 30, 'it was killed before it had done anything');
+      const damage = inspectDatabaseFile(join(folder, 'data.mdb'), { tables: ['counters'], long: true });
+      assert.equal(damage, undefined);
       const database = openDatabase(folder);
       const table = database.table('counters');
       const left = Number(table.get('process/left'));

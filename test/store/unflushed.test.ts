@@ -14,7 +14,7 @@ after(() => rm(folder, { recursive: true, force: true }));
 
 /** Fills a database as a process would that dies before it closes it. */
 async function leaveUnclosed(path: string): Promise<void> {
-  beginUnflushed(path, () => assert.fail('nothing to remove'));
+  beginUnflushed(path, ['t'], () => assert.fail('nothing to remove'));
   const database = openDatabase(path, { flushed: false });
   markUnflushed(path);
   database.writeNow((batch) => batch.table('t').put('key', Buffer.from('value')));
@@ -23,7 +23,7 @@ async function leaveUnclosed(path: string): Promise<void> {
 
 function reopen(path: string): { removed: boolean; value: string | undefined; end: () => Promise<void> } {
   let removed = false;
-  const session = beginUnflushed(path, () => {
+  const session = beginUnflushed(path, ['t'], () => {
     removed = true;
   });
   const database = openDatabase(path, { flushed: false });

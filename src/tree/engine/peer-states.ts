@@ -3,7 +3,7 @@ import type { Database } from '../../store/index.js';
 import type { Heads } from '../schema.js';
 import { automerge, type SyncState } from './automerge.js';
 
-const TABLE = 'tree-peers';
+export const PEERS_TABLE = 'tree-peers';
 
 /**
  * What each peer is known to have, by Automerge's sync protocol. Kept over restarts: with a fresh state a
@@ -38,7 +38,7 @@ export class PeerStates {
 
   async save(peers: Iterable<PodId> = this.states.keys()): Promise<void> {
     const writes = [...peers].map((peer) => ({
-      table: TABLE,
+      table: PEERS_TABLE,
       key: peer,
       value: automerge.encodeSyncState(this.of(peer)),
     }));
@@ -54,7 +54,7 @@ export class PeerStates {
   /** A state that speaks of heads we no longer have (a store put back from a backup, a power cut) would make the
    *  peer hold back what we lost: then begin anew. */
   private load(peer: PodId): SyncState | undefined {
-    const bytes = this.database.table(TABLE).get(peer);
+    const bytes = this.database.table(PEERS_TABLE).get(peer);
     if (bytes === undefined) return undefined;
     try {
       const state = automerge.decodeSyncState(Uint8Array.from(bytes));

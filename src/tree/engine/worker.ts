@@ -16,6 +16,7 @@ import {
 import { type Database, openDatabase, spoilUnflushed } from '../../store/index.js';
 import { openHistoryLog } from '../history/history-log.js';
 import { makeIndexer } from '../index/indexer.js';
+import { INDEX_DATABASE_TABLES } from '../index-database.js';
 import type { Operation } from '../schema.js';
 import { makeActor } from './actor.js';
 import { isDead } from './automerge.js';
@@ -286,7 +287,11 @@ if (parentPort !== null) {
     clock: systemClock,
     random: systemRandom,
     openDatabase: (folder) =>
-      openDatabase(folder, { flushed: false, onDamage: () => spoilUnflushed(folder) }),
+      openDatabase(folder, {
+        flushed: false,
+        tables: INDEX_DATABASE_TABLES,
+        onDamage: () => spoilUnflushed(folder),
+      }),
     exit: (code) => process.exit(code),
   });
 }

@@ -6,6 +6,7 @@ export const PAST_TABLE = 'history-past';
 export const DELETED_TABLE = 'history-deleted';
 export const MASS_TABLE = 'history-mass';
 export const STATE_TABLE = 'history-state';
+export const HISTORY_TABLES: readonly string[] = [PAST_TABLE, DELETED_TABLE, MASS_TABLE, STATE_TABLE];
 
 const UPTIME_KEY = 'uptime';
 

@@ -26,6 +26,14 @@ export interface Meta {
   counts: Counts;
 }
 
+/** All that the index ever has. */
+export const INDEX_TABLES: readonly string[] = [
+  META_TABLE,
+  ACTOR_TABLE,
+  START_TABLE,
+  ...[0, 1].flatMap((generation) => [rowTableName(generation), nameTableName(generation)]),
+];
+
 export const NO_COUNTS: Counts = { files: 0, directories: 0, bytes: 0, conflicts: 0, ignored: 0 };
 export const NO_INDEX: Meta = { heads: [], seq: 0, generation: 0, counts: NO_COUNTS };
 
@@ -69,6 +77,8 @@ export class DatabaseTables implements IndexReader {
     this.generation = generation;
     this.rowTable = database.table(rowTableName(generation));
     this.nameTable = database.table(nameTableName(generation));
+    // Both sets are there, so that a name that rotted can be told from the other's (`inspectDatabaseFile`).
+    for (const name of INDEX_TABLES) database.table(name);
   }
 
   /** The database was refreshed: another thread has written to it. */
