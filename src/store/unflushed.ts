@@ -30,7 +30,8 @@ const MARK_BYTES = 6 * 1024;
  * use ends, and says so: a full disk must not keep the next use from beginning.
  */
 export interface UnflushedSession {
-  /** Call when every thread has closed the database: flushes it, and the mark says that it is closed. */
+  /** Call when every thread has closed the database: flushes it, and the mark says that it is closed. Where the disk fails
+   *  at that, the next use begins with a new database; where it has become read-only, as after the death of the process. */
   end(): void;
 }
 
@@ -49,24 +50,45 @@ export function beginUnflushed(
   }
   return {
     end() {
-      if (readMark(mark) === DAMAGED) return;
-      const descriptor = openSync(data, 'r');
       try {
-        fsyncSync(descriptor);
-      } finally {
-        closeSync(descriptor);
+        if (readMark(mark) === DAMAGED) return;
+        syncData(data);
+        writeMark(mark, CLOSED);
+      } catch {
+        // All of it can be built again: whoever closes has nothing to do about it.
+        spoilUnflushed(folder);
       }
-      writeMark(mark, CLOSED);
     },
   };
 }
 
+function syncData(data: string): void {
+  const descriptor = openSync(data, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** What cannot be read is damaged as well. */
 function isDoubtful(data: string, mark: string, folder: string, tables: readonly string[]): boolean {
-  const text = readMark(mark);
-  const isInUse = text !== CLOSED;
-  if (isInUse && text !== whereabouts(folder)) return true;
-  const long = statSync(data).size <= LIMITS.databaseInspectedBytes;
-  return (isInUse || long) && inspectDatabaseFile(data, { tables, long }) !== undefined;
+  try {
+    const text = readMark(mark);
+    const isInUse = text !== CLOSED;
+    if (isInUse && text !== whereabouts(folder)) return true;
+    const long = statSync(data).size <= LIMITS.databaseInspectedBytes;
+    return (isInUse || long) && inspectDatabaseFile(data, { tables, long }) !== undefined;
+  } catch (error) {
+    if (isUnreadable(error)) return true;
+    throw error;
+  }
+}
+
+/** The medium gives its bytes no more; not for want of a permission, or of descriptors. */
+function isUnreadable(error: unknown): boolean {
+  const { code, cause } = error as { code?: unknown; cause?: unknown };
+  return code === 'EIO' || (cause !== undefined && isUnreadable(cause));
 }
 
 /** To be called when something in the database is found to be damaged, on whatever thread: the next start has a new one. */

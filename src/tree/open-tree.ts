@@ -69,7 +69,9 @@ async function open(options: TreeOptions): Promise<Tree> {
   makeFolder(folder);
   const [documentFolder, indexFolder] = [join(folder, 'document'), join(folder, 'index')];
   const hadDocument = existsSync(documentFolder);
-  const { database, session } = options.openIndex?.(indexFolder) ?? (await openIndex(indexFolder, log));
+  const { database, session } =
+    options.openIndex?.(indexFolder) ??
+    (await onDisk(`the index ${indexFolder}`, () => openIndex(indexFolder, log)));
   const { journal, condition } = await openJournal(join(folder, JOURNAL), options.contents?.reached()).catch(
     async (error) => {
       await database.close();

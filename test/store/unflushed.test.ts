@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { beginUnflushed, markUnflushed, openDatabase } from '../../src/store/index.js';
+import { withSmallDisk } from './tmpfs.js';
 
 let folder: string;
 before(async () => {
@@ -21,15 +23,20 @@ async function leaveUnclosed(path: string): Promise<void> {
   await database.close();
 }
 
-function reopen(path: string): { removed: boolean; value: string | undefined; end: () => Promise<void> } {
+function reopen(path: string): {
+  removed: boolean;
+  value: string | undefined;
+  end: (between?: () => void) => Promise<void>;
+} {
   let removed = false;
   const session = beginUnflushed(path, ['t'], () => {
     removed = true;
   });
   const database = openDatabase(path, { flushed: false });
   const value = database.table('t').get('key');
-  const end = async () => {
+  const end = async (between = () => {}) => {
     await database.close();
+    between();
     session.end();
   };
   return { removed, value: value === undefined ? undefined : Buffer.from(value).toString(), end };
@@ -75,4 +82,22 @@ test('one that was closed whole is good anywhere', async () => {
   const again = reopen(copy);
   assert.deepEqual([again.removed, again.value], [false, 'value']);
   await again.end();
+});
+
+test('a disk that has become read-only keeps nobody from closing, nor the next use from what is there', async (context) => {
+  const skipped = await withSmallDisk(8 * 1024 * 1024, async (disk) => {
+    const remount = (how: string) => execFileSync('mount', ['-o', `remount,${how}`, disk]);
+    const path = join(disk, 'index');
+    await leaveUnclosed(path);
+    const again = reopen(path);
+    assert.equal(again.removed, false);
+    // Where a file is still open for writing, the disk stays writable.
+    await again.end(() => remount('ro'));
+    assert.throws(() => rmSync(`${path}.session`), { code: 'EROFS' });
+    remount('rw');
+    const last = reopen(path);
+    assert.deepEqual([last.removed, last.value], [false, 'value']);
+    await last.end();
+  });
+  if (skipped !== undefined) context.skip(skipped);
 });
