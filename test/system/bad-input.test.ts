@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type CommandResult, must, run, TestPod, WH } from './pods.js';
+import { type CommandResult, endAll, must, run, TestPod, WH } from './pods.js';
 
 const skip = process.getuid?.() === 0 ? false : 'mounting needs root';
 if (skip) console.log(`skipped: ${skip}`);
@@ -24,7 +24,7 @@ before(async () => {
 });
 
 after(async () => {
-  for (const pod of [...others, a]) await pod?.wh('down');
+  await endAll([...others, a]);
   if (folder !== undefined) await rm(folder, { recursive: true, force: true });
 });
 

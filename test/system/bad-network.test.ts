@@ -13,7 +13,7 @@ import { BadLine } from '../durability/bad-line.js';
 import { seededBytes } from '../durability/random.js';
 import type { Passed, Weather } from '../net/line.js';
 import { makeNetwork, namespacesMissing, type TestNetwork } from './namespaces.js';
-import { eventually, TestPod } from './pods.js';
+import { endAll, eventually, TestPod } from './pods.js';
 
 const missing = namespacesMissing();
 if (missing !== undefined) console.log(`skipped: ${missing}`);
@@ -51,7 +51,7 @@ before(async () => {
 
 after(async () => {
   if (skip) return;
-  for (const pod of [b, a]) await pod?.wh('down');
+  await endAll([b, a]);
   line?.close();
   await lan?.remove();
   rmSync(folder, { recursive: true, force: true });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { ConflictReport, NameReport, Status } from '../../src/daemon/control.js';
 import { makeNetwork, namespacesMissing, type TestNetwork } from './namespaces.js';
-import { eventually, fingerprint, TestPod } from './pods.js';
+import { endAll, eventually, fingerprint, TestPod } from './pods.js';
 
 const missing = namespacesMissing();
 if (missing !== undefined) console.log(`skipped: ${missing}`);
@@ -32,7 +32,7 @@ before(async () => {
 });
 
 after(async () => {
-  for (const pod of [a, b]) await pod?.wh('down');
+  await endAll([a, b]);
   await lan?.remove();
   if (folder !== undefined) await rm(folder, { recursive: true, force: true });
 });

@@ -16,7 +16,7 @@ import type {
 } from '../../src/daemon/control.js';
 import { Drills, drillRules, folderOf } from './drills.js';
 import { makeNetwork, namespacesMissing, type TestNetwork } from './namespaces.js';
-import { eventually, must, TestPod, WH } from './pods.js';
+import { endAll, eventually, must, TestPod, WH } from './pods.js';
 
 const missing = namespacesMissing();
 if (missing !== undefined) console.log(`skipped: ${missing}`);
@@ -80,7 +80,7 @@ before(async () => {
 });
 
 after(async () => {
-  for (const pod of pods ?? []) await pod.wh('down');
+  await endAll(pods ?? []);
   await lan?.remove();
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
 });

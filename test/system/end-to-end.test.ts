@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Inspection, Status } from '../../src/daemon/control.js';
 import { makeNetwork, namespacesMissing, type TestNetwork } from './namespaces.js';
-import { eventually, fingerprint, must, receivedBytes, TestPod } from './pods.js';
+import { endAll, eventually, fingerprint, must, receivedBytes, TestPod } from './pods.js';
 
 const missing = namespacesMissing();
 if (missing !== undefined) console.log(`skipped: ${missing}`);
@@ -30,7 +30,7 @@ before(async () => {
 });
 
 after(async () => {
-  for (const pod of pods ?? []) await pod.wh('down');
+  await endAll(pods ?? []);
   await lan?.remove();
   if (folder !== undefined) await rm(folder, { recursive: true, force: true });
 });
@@ -50,14 +50,16 @@ test('three machines become one network without an address typed', { skip }, asy
   await a.create('atelier');
   await b.join(a);
   await c.join(b);
-  await eventually(async () => {
-    for (const pod of pods) {
-      const status = await pod.json<Status>('status');
-      assert.equal(status.network, 'atelier');
-      assert.equal(status.state, 'running');
-      assert.deepEqual(status.pods.map((other) => other.link).sort(), ['self', 'up', 'up'], pod.name);
-    }
-  });
+  const assertLinked = ({ pods }: Status) => {
+    assert.deepEqual(pods.map((other) => other.link).sort(), ['self', 'up', 'up']);
+  };
+  for (const pod of pods) {
+    await eventually(async () => assertLinked(await pod.status()));
+    const status = await pod.json<Status>('status');
+    assert.equal(status.network, 'atelier');
+    assert.equal(status.state, 'running');
+    assertLinked(status);
+  }
 });
 
 test('a source tree copied in on one is on all, byte for byte', { skip }, async () => {

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { seededBytes } from '../durability/random.js';
 import { makeNetwork, namespacesMissing, type TestNetwork } from './namespaces.js';
-import { eventually, must, TestPod } from './pods.js';
+import { endAll, eventually, must, TestPod } from './pods.js';
 
 const missing = namespacesMissing();
 if (missing !== undefined) console.log(`skipped: ${missing}`);
@@ -49,7 +49,7 @@ before(async () => {
 
 after(async () => {
   if (skip) return;
-  await pod?.wh('down');
+  await endAll([pod]);
   await lan.remove();
   await must(undefined, ['umount', '-l', disk]);
   rmSync(folder, { recursive: true, force: true });
@@ -224,7 +224,7 @@ test('a pod that is full takes no copies and says so; nobody lets go of theirs; 
     for (const [name, bytes] of asked) files.set(name, bytes);
     allIsThere();
   } finally {
-    await other.wh('down');
+    await endAll([other]);
   }
 });
 

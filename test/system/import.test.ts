@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Transferred } from '../../src/daemon/control.js';
 import { cannotMount } from '../mount/serve.js';
-import { fingerprint, TestPod } from './pods.js';
+import { endAll, fingerprint, TestPod } from './pods.js';
 
 const skip = cannotMount() ?? false;
 const folder = mkdtempSync(join(tmpdir(), 'wormhole-import-'));
@@ -25,7 +25,7 @@ before(async () => {
 });
 
 after(async () => {
-  await pod?.wh('down');
+  await endAll([pod]);
   rmSync(folder, { recursive: true, force: true });
 });
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeNetwork, type TestNetwork } from './namespaces.js';
-import { TestPod } from './pods.js';
+import { endAll, TestPod } from './pods.js';
 
 /** Two fresh pods, `alpha` and `beta`, linked, on two hosts of a LAN of their own. */
 export interface Pair {
@@ -22,7 +22,7 @@ export async function makePair(name: string, options: { role?: 'portal' } = {}):
   const a = new TestPod(lan.hosts[0], 'alpha', folder);
   const b = new TestPod(lan.hosts[1], 'beta', folder);
   const remove = async () => {
-    for (const pod of [b, a]) await pod.wh('down');
+    await endAll([b, a]);
     await lan.remove();
     rmSync(folder, { recursive: true, force: true });
   };

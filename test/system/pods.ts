@@ -16,6 +16,11 @@ export interface CommandResult {
   stderr: string;
 }
 
+/** Between two looks of {@link eventually}: as long as one takes, within these. */
+const [PAUSE_MS_MIN, PAUSE_MS_MAX] = [25, 250];
+/** A daemon says that it stops at once. */
+const STOP_ANSWER_MS = 30_000;
+
 export const WH = join(import.meta.dirname, '..', '..', '..', 'bin', 'wh');
 
 /** Runs a command to its end; never throws for its exit code. */
@@ -207,18 +212,39 @@ function safeList(folder: string): string[] {
   }
 }
 
-/** Ends the daemons of these pods, all at once, and resolves when they and their mounts are gone. */
-export async function endAll(pods: Iterable<TestPod>): Promise<void> {
-  const all = [...pods];
-  // One that is dead already cannot be asked, and its watchdog takes the mount away.
-  await Promise.all(all.map((pod) => pod.ask('stop', {}).catch(() => {})));
+/** Ends the daemons of these pods, all at once, and resolves when they and their mounts are gone. Pods that were not made,
+ *  or have none, are passed over. */
+export async function endAll(pods: Iterable<TestPod | undefined>): Promise<void> {
+  const all = await Promise.all([...pods].filter((pod) => pod !== undefined).map(tellToStop));
   await eventually(() => {
     const mounts = readFileSync('/proc/self/mountinfo', 'utf8');
     for (const { name, pid, mount } of all) {
-      assert.ok(pid === 0 || !isAlive(pid), `${name} still runs`);
+      assert.ok(!isDaemon(pid), `${name} still runs`);
       assert.ok(!mounts.includes(` ${mount} `), `${name} is still mounted`);
     }
   }, 30_000);
+}
+
+type Stopping = { name: string; pid: number; mount: string };
+
+/** @returns which process has to end for that */
+async function tellToStop({ name, pid, home, mount }: TestPod): Promise<Stopping> {
+  const [pod] = listPods(home);
+  const signal = AbortSignal.timeout(STOP_ANSWER_MS);
+  // One that is dead already cannot be asked, and its watchdog takes the mount away.
+  const stopping = pod && (await callDaemon(pod.paths.socket, 'stop', {}, { signal }).catch(() => undefined));
+  return { name, mount, pid: stopping?.pid ?? pid };
+}
+
+/** Whether a daemon still runs: its number may be another program's by now. */
+function isDaemon(pid: number): boolean {
+  if (pid === 0 || !isAlive(pid)) return false;
+  try {
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    return words === '' || words.includes('daemon/main.js');
+  } catch {
+    return false;
+  }
 }
 
 /** Every path below a folder with its type, size and SHA-256 (or target): equal trees give equal lists. */
@@ -240,11 +266,14 @@ export function fingerprint(folder: string, below = ''): string[] {
 export async function eventually(check: () => void | Promise<void>, timeoutMs = 60_000): Promise<void> {
   const end = performance.now() + timeoutMs;
   for (;;) {
+    const begin = performance.now();
     try {
       return await check();
     } catch (error) {
       if (performance.now() > end) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 25));
+      // A check that reads whole trees must not keep those from working for whom it waits.
+      const pause = Math.min(PAUSE_MS_MAX, Math.max(PAUSE_MS_MIN, performance.now() - begin));
+      await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { compareFolders, matrixCases, missing, posixCases, runCase, SystemCalls } from '../posix/index.js';
 import { makeNetwork, namespacesMissing, type TestNetwork } from './namespaces.js';
-import { TestPod } from './pods.js';
+import { endAll, TestPod } from './pods.js';
 
 const absent = namespacesMissing();
 if (absent !== undefined) console.log(`skipped: ${absent}`);
@@ -38,7 +38,7 @@ describe('a pod alone', { skip }, () => {
 
   after(async () => {
     await system?.close();
-    await pod?.wh('down');
+    await endAll([pod]);
     await lan?.remove();
     if (folder !== undefined) await rm(folder, { recursive: true, force: true });
   });
