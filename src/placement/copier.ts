@@ -59,6 +59,8 @@ interface Task extends FileContent {
   /** Counts up: tasks up to a number are done when none with a lower one is left. */
   seq: number;
   failures: number;
+  /** It waits for room on this pod. */
+  parked: boolean;
 }
 
 /** Copies contents here, as far as they belong here: small ones many at a time, the newest first. */
@@ -70,6 +72,8 @@ export class Copier {
   private readonly open = new Map<number, Task>();
   private readonly known = new Map<string, Task>();
   private readonly retries = new Map<Task, NodeJS.Timeout>();
+  /** Contents for which there is no room, beyond those that are remembered one by one. */
+  private roomless = 0;
   private readonly running = { small: 0, large: 0 };
   private readonly barriers = new Set<{ seq: number; resolve: () => void; reject: (error: Error) => void }>();
   private readonly room: (() => void)[] = [];
@@ -97,7 +101,7 @@ export class Copier {
     if (this.stopping.signal.aborted || this.known.has(key)) return true;
     if (this.open.size >= OPEN_MAX) return false;
     if (this.left === 0) this.begin();
-    const task: Task = { ...file, seq: this.nextSeq++, failures: 0 };
+    const task: Task = { ...file, seq: this.nextSeq++, failures: 0, parked: false };
     this.open.set(task.seq, task);
     this.known.set(key, task);
     (task.size <= SMALL_BYTES ? this.small : this.large).push(task);
@@ -107,7 +111,9 @@ export class Copier {
 
   /** Contents that could not be had lately, and wait to be tried again. */
   get failing(): number {
-    return this.retries.size;
+    let failing = 0;
+    for (const { parked } of this.retries.keys()) if (!parked) failing++;
+    return failing;
   }
 
   /** Bytes of the contents that are left to copy. */
@@ -119,7 +125,7 @@ export class Copier {
 
   /** Contents that are left to copy. */
   get left(): number {
-    return this.open.size;
+    return this.open.size + this.roomless;
   }
 
   /** Bytes fetched since the start, and those of them that waited for a declared rate. */
@@ -164,16 +170,23 @@ export class Copier {
     }
   }
 
+  /** To be called with a walk over everything: there may be room now, or somebody else to hold it. */
+  lookAnew(): void {
+    this.roomless = 0;
+    this.retryNow();
+    this.passBarriers();
+  }
+
   progress(): CopyProgress {
     const { done, bytes } = this;
     const now = this.options.clock.monotonicMs();
     this.marks = this.marks.filter((mark) => now - mark.atMs < RATE_WINDOW_MS);
     const lately = this.marks.reduce((sum, mark) => sum + mark.bytes, 0);
     const since = Math.max(1_000, now - (this.marks[0]?.atMs ?? now));
-    const total = done + this.open.size;
+    const total = done + this.left;
     const progress: CopyProgress = { done, total, bytes, rate: Math.round((lately * 1000) / since) };
     if (done > 0) progress.eta = Math.ceil(((now - this.startedAtMs) / done / 1000) * (total - done));
-    if (this.failure !== undefined && this.retries.size > 0) progress.failure = this.failure;
+    if (this.failure !== undefined && this.retries.size + this.roomless > 0) progress.failure = this.failure;
     return progress;
   }
 
@@ -208,7 +221,7 @@ export class Copier {
     this.running[lane]++;
     this.copy(task)
       .then(
-        () => this.finish(task),
+        (isWhole) => (isWhole ? this.finish(task) : this.park(task)),
         (error) => this.fail(task, error),
       )
       .finally(() => {
@@ -217,11 +230,12 @@ export class Copier {
       });
   }
 
-  private async copy(task: Task): Promise<void> {
+  /** @returns false when there is no room for some of it */
+  private async copy(task: Task): Promise<boolean> {
     const { tree, content, layout } = this.options;
     // Checked again right before the act: it may be gone, or be here by now.
     const presence = content.presence(task.content);
-    if (presence === 'here' || !stillThere(tree, task)) return;
+    if (presence === 'here' || !stillThere(tree, task)) return true;
     const where = layout(task);
     const manifest = task.content.slice(1);
     if (task.content.startsWith('m') && !content.has(manifest)) {
@@ -229,7 +243,7 @@ export class Copier {
     }
     const chunks = await content.chunksOf(task.content, task.size);
     // Keeping what is kept already costs next to nothing, so the store need not be asked.
-    const actions = await this.possible(
+    const { actions, isShort } = await this.possible(
       plan(chunks, where, () => false),
       where,
     );
@@ -245,11 +259,16 @@ export class Copier {
       }
     };
     await Promise.all(Array.from({ length: Math.min(CHUNKS_AT_ONCE, actions.length) }, work));
+    return !isShort;
   }
 
-  /** Without what this pod, being full, cannot take, and what a full one that it stands in for has. */
-  private async possible(actions: Action[], layout: Layout): Promise<Action[]> {
-    if (!layout.candidates.some((pod) => pod.full)) return actions;
+  /** Without what this pod, being full, cannot take, and what a full one that it stands in for has. `isShort`: nobody
+   *  stands in for this pod, and so there are too few copies. */
+  private async possible(
+    actions: Action[],
+    layout: Layout,
+  ): Promise<{ actions: Action[]; isShort: boolean }> {
+    if (!layout.candidates.some((pod) => pod.full)) return { actions, isShort: false };
     const { content, peers } = this.options;
     const { self } = layout;
     const absent = actions.filter(({ id }) => !content.has(id));
@@ -259,15 +278,17 @@ export class Copier {
     );
     const ids = absent.map(({ id }) => id);
     const answers = await peers.whoHas(ids, asked, this.stopping.signal);
-    const dropped = new Set(
-      ids.filter((id, i) => {
-        const { full, standIns } = places.get(id) ?? { full: [], standIns: [] };
-        if (full.includes(self)) return true;
-        const place = standIns.indexOf(self);
-        return place >= 0 && full.filter((pod) => answers.get(pod)?.[i] !== true).length <= place;
-      }),
-    );
-    return actions.filter(({ id }) => !dropped.has(id));
+    const dropped = new Set<ChunkId>();
+    let isShort = false;
+    for (const [i, id] of ids.entries()) {
+      const { full, standIns } = places.get(id) ?? { full: [], standIns: [] };
+      const lacking = full.filter((pod) => answers.get(pod)?.[i] !== true).length;
+      const place = standIns.indexOf(self);
+      const isFull = full.includes(self);
+      if (isFull || (place >= 0 && lacking <= place)) dropped.add(id);
+      if (isFull && lacking > standIns.length) isShort = true;
+    }
+    return { actions: actions.filter(({ id }) => !dropped.has(id)), isShort };
   }
 
   /** Fetches and stores; the store checks the bytes. Only so much at a time, whatever the network's pace. */
@@ -343,14 +364,32 @@ export class Copier {
     this.wakeRoom();
   }
 
+  /** It stays undone, so that this pod does not say that it holds its share, until there is room or somebody else. */
+  private park(task: Task): void {
+    if (this.stopping.signal.aborted) return;
+    this.failure = 'this pod is full, and no other one stands in for it: make room';
+    if (this.open.size > OPEN_MAX / 2) {
+      this.roomless++;
+      this.forget(task);
+      return;
+    }
+    task.parked = true;
+    this.retries.set(
+      task,
+      setTimeout(() => this.requeue(task), RETRY_MAX_MS),
+    );
+    this.wakeRoom();
+  }
+
   private requeue(task: Task): void {
     this.retries.delete(task);
+    task.parked = false;
     (task.size <= SMALL_BYTES ? this.small : this.large).push(task);
     this.pump();
   }
 
   private passBarriers(): void {
-    if (this.barriers.size === 0) return;
+    if (this.barriers.size === 0 || this.roomless > 0) return;
     const [oldest = Number.POSITIVE_INFINITY] = this.open.keys();
     for (const barrier of [...this.barriers]) if (barrier.seq < oldest) barrier.resolve();
   }

@@ -453,8 +453,15 @@ export class Placement {
     return new Releases({ releaser, needed, agreed, log: this.options.log });
   }
 
+  private repair(): void {
+    this.walker.repair();
+    this.copier.lookAnew();
+  }
+
   private walk(): void {
-    if (this.holdsAnything() || this.pins.any) this.walker.walk();
+    if (!this.holdsAnything() && !this.pins.any) return;
+    this.walker.walk();
+    this.copier.lookAnew();
   }
 
   private take(file: FileContent): void {
@@ -484,7 +491,7 @@ export class Placement {
 
   private rearrange(lost: boolean): void {
     this.testimony.reset();
-    if (lost && this.holdsAnything()) this.walker.repair();
+    if (lost && this.holdsAnything()) this.repair();
     else this.walk();
     this.settlement.restart(this.holdsAnything());
     this.releases.later();

@@ -235,6 +235,30 @@ test('what a full pod cannot take is held by the next one, and goes back when th
   assert.ok(keptBy(b) > 0);
 });
 
+test('where nobody stands in for a full pod there are too few copies, until it has room', async () => {
+  const here = new Village();
+  villages.push(here);
+  here.declared = 'copies: 2';
+  const [a, b] = [await here.pod('a'), await here.pod('b')];
+  here.full.add('b');
+  here.linkAll();
+  await until(
+    () => [a, b].every((pod) => pod.placement.layoutOf('').candidates.some((one) => one.full)),
+    15_000,
+  );
+  await write(a, 'file', noise(1, 3000));
+  await until(() => b.placement.work()[0]?.problem !== undefined, 15_000);
+  // The names are there before the version that has them.
+  await until(() => a.placement.settled && !b.placement.settled, 15_000);
+  assert.equal(a.placement.underReplicated(), 1);
+  assert.equal(b.placement.underReplicated(), 1);
+  assert.equal((await a.placement.waitForCopies(2, { timeoutMs: 300 })).done, false);
+  assert.equal(b.placement.missing, 0, 'it can be had');
+  here.full.delete('b');
+  await until(() => keptBy(b) === 1, 15_000);
+  await until(() => [a, b].every((pod) => pod.placement.underReplicated() === 0), 15_000);
+});
+
 test('a scrub reads every chunk that is here', async () => {
   const { here, pods } = await three('copies: 3');
   const [a] = pods;
