@@ -36,6 +36,9 @@ export interface OpenFile {
   publication: Promise<void> | undefined;
   /** Published, but the tree could not take it yet: the only name of those bytes. */
   unrecorded: Published | undefined;
+  /** The operation that named what was published, while the staging record could not be told of it: after a crash the
+   *  bytes of that record, which may be older, would come back and replace what was named. */
+  unnoted: number | undefined;
   /** Asked to publish while that was going on: what was written meanwhile goes next. */
   again: boolean;
   /** Why the last attempt to publish failed. */
@@ -119,8 +122,15 @@ export class OpenFiles {
   }
 
   /** At close(): what was written survives kill -9 and is on its way to the document.
-   *  @throws what keeps a small content from getting its name in the tree; it is tried again all the same */
+   *  @throws what keeps a small content from getting its name in the tree; it is tried again all the same; and what
+   *    keeps older bytes in staging */
   save(file: OpenFile): Answer<void> {
+    return then(this.saveBytes(file), () => {
+      if (file.unnoted !== undefined && file.orphan === undefined) this.note(file, file.unnoted);
+    });
+  }
+
+  private saveBytes(file: OpenFile): Answer<void> {
     if (!isPending(file) || file.orphan !== undefined) return;
     if (!file.content.publishesAtOnce || file.publication !== undefined) {
       this.recordOwner(file);
@@ -360,11 +370,18 @@ export class OpenFiles {
 
   /** A crash that brings the staged bytes back must not put them over what this inode holds by then. */
   private noteRecorded(file: OpenFile): void {
+    const operation = this.options.tree.reached();
     try {
-      file.content.recordedAs(this.options.tree.reached());
+      this.note(file, operation);
     } catch (error) {
+      file.unnoted = operation;
       this.options.log.warn('a publication could not be noted beside its staged bytes', { error });
     }
+  }
+
+  private note(file: OpenFile, operation: number): void {
+    file.content.recordedAs(operation);
+    file.unnoted = undefined;
   }
 
   /** From here on what is published replaces this node; staging records must know it, for after a crash. */
@@ -423,6 +440,7 @@ function openFile(node: Node, content: OpenContent): OpenFile {
     orphan: undefined,
     publication: undefined,
     unrecorded: undefined,
+    unnoted: undefined,
     again: false,
     failure: undefined,
     publicationMs: 0,
