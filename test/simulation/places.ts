@@ -51,7 +51,7 @@ export class Places {
   }
 
   /** What the file holds, as its user sees it. */
-  async token(at: Place): Promise<string> {
+  async token(at: Pick<Place, 'inode'>): Promise<string> {
     const handle = await this.files.open(at.inode, READ);
     try {
       return tokenOf(await this.readAll(handle));

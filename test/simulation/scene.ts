@@ -139,16 +139,14 @@ export class Scene {
   // ---- what befalls pods
 
   kill(pod: SimulatedPod): void {
-    if (pod.isUp) this.struck();
-    this.leaveOwing(pod, () => true);
+    this.dies(pod);
     pod.kill();
     this.died(pod);
   }
 
   /** @param numbers what of the unsynced survives */
   powerCut(pod: SimulatedPod, numbers?: Numbers): void {
-    if (pod.isUp) this.struck();
-    this.leaveOwing(pod, () => true);
+    this.dies(pod);
     pod.powerCut(numbers);
     // Whoever was killed before has not made anything durable since.
     this.account.powerCut(pod.name, pod.downMs, this.failing.get(pod));
@@ -172,6 +170,7 @@ export class Scene {
 
   /** Machine and disk are gone: what it alone was given is gone with it. */
   destroy(pod: SimulatedPod): void {
+    this.look();
     this.struck();
     pod.destroy();
     this.died(pod);
@@ -184,6 +183,7 @@ export class Scene {
   async restart(pod: SimulatedPod): Promise<void> {
     if (!pod.isUp) return;
     pod.disk.limitBytes = undefined;
+    this.look();
     this.leaveOwing(pod, () => true);
     await pod.stop();
     this.died(pod);
@@ -200,6 +200,19 @@ export class Scene {
     await pod.start({ alone: true });
     await this.checkOwed(pod);
     pod.enter();
+  }
+
+  /** Looks who has what: what one lets go of while another is up is not the death of that other one. */
+  look(): void {
+    this.keepers.check(this.pods, this.stage.nowMs);
+  }
+
+  /** It is about to. */
+  private dies(pod: SimulatedPod): void {
+    if (!pod.isUp) return;
+    this.look();
+    this.struck();
+    this.leaveOwing(pod, () => true);
   }
 
   private died(pod: SimulatedPod): void {

@@ -1,10 +1,10 @@
 import { WormholeError } from '../../src/base/index.js';
 import type { Caller, OpenFlags, WormholeFileSystem } from '../../src/fs/index.js';
-import { type InodeId, LOST_FOUND, ROOT } from '../../src/tree/index.js';
+import { type InodeId, LOST_FOUND, type Node, ROOT } from '../../src/tree/index.js';
 import type { Numbers } from '../tree/simulation/numbers.js';
 import type { Account } from './account.js';
 import { type Place, Places, READ } from './places.js';
-import { type SimulatedPod, tokenOf } from './pod.js';
+import { type Running, type SimulatedPod, tokenOf } from './pod.js';
 import type { Stage } from './stage.js';
 
 const VERBS = {
@@ -298,7 +298,7 @@ export class User {
     await this.files.write(handle, 0, bytes);
     const said = await this.close(handle, stat.inode, token, bytes.length);
     await this.removing(at, token);
-    await this.files.rename(at.parent, name, at.parent, at.name, { noreplace: false, exchange: false });
+    await this.renameOver(at.parent, name, at.parent, at.name);
     return said;
   }
 
@@ -311,8 +311,36 @@ export class User {
       const place = { ...at, parent: folder, name, inode: (over as { inode: InodeId }).inode };
       await this.removing(place);
     }
-    await this.files.rename(at.parent, at.name, folder, name, { noreplace: false, exchange: false });
+    await this.renameOver(at.parent, at.name, folder, name);
     return `to ${name}`;
+  }
+
+  /** What is renamed over something is published first: by then something else may be there, and is replaced. */
+  private async renameOver(from: InodeId, name: string, folder: InodeId, newName: string): Promise<void> {
+    const { tree } = this.pod.running as Running;
+    const seen = tree.lookup(folder, newName)?.content;
+    let looked: Promise<unknown> | undefined;
+    const { rename } = tree;
+    tree.rename = (...seats) => {
+      tree.rename = rename;
+      const now = tree.lookup(seats[2], seats[3]);
+      if (now?.kind === 'file' && now.content !== seen) looked = this.replaced(now);
+      return rename.apply(tree, seats);
+    };
+    try {
+      await this.files.rename(from, name, folder, newName, { noreplace: false, exchange: false });
+    } finally {
+      tree.rename = rename;
+      await looked;
+    }
+  }
+
+  private async replaced({ id, content }: Pick<Node, 'id' | 'content'>): Promise<void> {
+    // Where its bytes cannot be had it is not known what they are called.
+    const token = content.startsWith('c')
+      ? content.slice(1)
+      : await this.places.token({ inode: id }).catch(() => '');
+    this.account.removing(token, this.stage.nowMs);
   }
 
   private async unlink(at: Place): Promise<string> {

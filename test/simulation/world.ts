@@ -61,7 +61,8 @@ export async function simulateWhole(seed: number, options: { lines?: boolean } =
     await run(scene);
   } catch (error) {
     const troubles = scene.town.troubles.slice(-20).join('\n');
-    throw new Error(`seed ${seed}\n${scene.story.join('\n')}\n${troubles}`, { cause: error });
+    const told = scene.stage.lines ?? scene.story;
+    throw new Error(`seed ${seed}\n${told.join('\n')}\n${troubles}`, { cause: error });
   }
   const { stage, account, faults, reached } = scene;
   const { fingerprint, turns, lines } = stage;
@@ -69,13 +70,13 @@ export async function simulateWhole(seed: number, options: { lines?: boolean } =
 }
 
 async function run(scene: Scene): Promise<void> {
-  const { numbers, stage, pods, keepers } = scene;
+  const { numbers, stage, pods } = scene;
   for (const pod of pods) await pod.start();
   declare(scene);
   for (let steps = STEPS_MIN + numbers.below(STEPS_MORE); steps > 0; steps--) {
     await take(scene, numbers.weighted(STEPS), numbers.pick(pods));
     await stage.pass(numbers.below(numbers.once(3) ? PAUSE_MS : 100));
-    keepers.check(pods, stage.nowMs);
+    scene.look();
   }
   await heal(scene);
   await check(scene);
