@@ -59,7 +59,7 @@ test('rm -r by mistake, undone by whoever did it', { skip }, async () => {
   const { a } = pair;
   const whole = fingerprint(a.mount);
   await rm(a.path('photos'), { recursive: true });
-  await eventually(async () => assert.equal((await a.json<Status>('status')).massDeletions.length, 1));
+  await eventually(async () => assert.equal((await a.status()).massDeletions.length, 1));
   await a.ok('undo');
   assert.deepEqual(fingerprint(a.mount), whole);
 });
