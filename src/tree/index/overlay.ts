@@ -30,6 +30,8 @@ interface Pending {
   counts: Counts;
   /** How many remote batches had come when it was made. */
   remoteBatches: number;
+  /** All that the document will make of it is shown. */
+  isWhole: boolean;
 }
 
 export interface Echo {
@@ -112,6 +114,7 @@ export class Overlay {
       names: [],
       counts: NO_COUNTS,
       remoteBatches: this.remoteBatches,
+      isWhole: true,
     };
     this.show(pending, true);
     this.pending.push(pending);
@@ -125,7 +128,8 @@ export class Overlay {
     this.current = pending;
     this.tables.stamp = operation.seq;
     try {
-      const changes = patch(operation, this.tables, this.actor, this.ownIn(operation));
+      const { changes, isWhole } = patch(operation, this.tables, this.actor, this.ownIn(operation));
+      if (!isWhole) pending.isWhole = false;
       if (isNew) for (const { inode, registers } of changes) this.noteOverwritten(inode, registers);
       pending.counts = resolve(this.tables, changes, { time: operation.time }).counts;
     } catch (error) {
@@ -150,9 +154,10 @@ export class Overlay {
       inodes: [...dropped.inodes, ...moved.inodes],
       names: [...dropped.names, ...moved.names],
     };
-    // Where others meddled with what waited, a group may have done more than was shown here: values that would have
-    // vanished by it are files of their own now.
-    const meddled = remote || settled.some(({ remoteBatches }) => remoteBatches !== this.remoteBatches);
+    // Where others meddled with what waited, or with a file before it was written, a group may have done more than was
+    // shown here: values that would have vanished by it are files of their own now.
+    const meddled =
+      remote || settled.some((each) => each.remoteBatches !== this.remoteBatches || !each.isWhole);
     if (!meddled) return different;
     const ownNames = new Set(settled.flatMap(({ names }) => names.map(keyOf)));
     const ownRows = new Set(settled.flatMap(({ rows }) => rows));

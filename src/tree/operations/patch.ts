@@ -46,14 +46,17 @@ export function operationOf(id: OpId): number {
  * document, with provisional ids.
  * @param actor see {@link provisionalActor}
  * @param own says of an operation id whether it is of this pod and was pending when the operation was made
+ * @returns `isWhole`: false when the document will do more than that (a value that is not shown beside another here
+ *   becomes an inode there)
  */
 export function patch(
   operation: Operation,
   tables: Tables,
   actor: string,
   own: (id: OpId) => boolean,
-): Change[] {
+): { changes: Change[]; isWhole: boolean } {
   const changes: Change[] = [];
+  let isWhole = true;
   for (const [place, write] of operation.writes.entries()) {
     const id = provisionalId(actor, operation.seq, place);
     const before = tables.row(write.inode)?.registers ?? NO_REGISTERS;
@@ -61,9 +64,14 @@ export function patch(
     const registers = patchRegisters(before, write, id, own);
     if (settles(write)) registers.d = registers.d.filter((value) => !kept.includes(value)).slice(-1);
     changes.push({ inode: write.inode, registers });
-    for (const value of kept) changes.push(...madeReal(tables, write.inode, before, value, id));
+    for (const value of kept) {
+      if (tables.row(derivedInode(value.id)) !== undefined) continue;
+      const made = madeReal(tables, write.inode, before, value, id);
+      if (made === undefined) isWhole = false;
+      else changes.push(made);
+    }
   }
-  return changes;
+  return { changes, isWhole };
 }
 
 function patchRegisters(
@@ -120,17 +128,17 @@ function keptValues(
   return [...new Map(open.map((value) => [contentKey(value.value), value])).values()];
 }
 
-/** Such a value becomes an inode of its own, where it is shown; its id is the same on every pod. */
+/** Such a value becomes an inode of its own, where it is shown; its id is the same on every pod. Undefined where it is not
+ *  shown beside another: it came while the file was open, and was the only one. */
 function madeReal(
   tables: Tables,
   inode: InodeId,
   { a }: Registers,
   { id: version, value }: Versioned<Data>,
   id: OpId,
-): Change[] {
-  const made = derivedInode(version);
+): Change | undefined {
   const at = shownShadow(tables, conflictInode(inode, version));
-  if (at === undefined || tables.row(made) !== undefined) return [];
+  if (at === undefined) return undefined;
   const l = [{ id, value: { parent: at.parent, name: at.name } }];
-  return [{ inode: made, registers: { l, d: [{ id, value }], a: a.slice(-1), x: [] } }];
+  return { inode: derivedInode(version), registers: { l, d: [{ id, value }], a: a.slice(-1), x: [] } };
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { WormholeError } from '../../../src/base/index.js';
-import { ROOT } from '../../../src/tree/index.js';
+import { type OpId, ROOT } from '../../../src/tree/index.js';
 import { exchange, lines } from '../fixture.js';
 import { Numbers } from './numbers.js';
 import { fastFolder, SimulatedPod } from './pod.js';
@@ -65,30 +65,50 @@ test('a move that waits for the document and one from elsewhere form a circle: n
     assert.equal(a.tree.counts().directories, 3);
   }));
 
-test('a value that this pod makes a file of its own, without having shown it, is told of', () =>
-  withTwoPods(async (a, b) => {
+type Write = (content: string, replaces?: readonly OpId[]) => void;
+
+/** A file is written on two pods. What comes from the other becomes a file of its own here, and is told of.
+ *  @param writes writes here what is left in the end, and has what the other wrote arrive */
+async function checkTold(
+  writes: (write: Write, arrive: () => Promise<void>, opened: readonly OpId[]) => Promise<void>,
+): Promise<void> {
+  await withTwoPods(async (a, b) => {
     const file = { kind: 'file' as const, size: 1, content: 'first', mode: 0o644 };
     const { id } = a.tree.create(ROOT, 'f', file, {});
     await a.tree.commit();
     await exchange(a.tree, b.tree, ['a', 'b']);
     b.outbox = [];
-    const write = (pod: SimulatedPod, content: string) =>
-      pod.tree.setData(id, { size: 1, mtime: 1n, content }, pod.tree.node(id)?.versions ?? []);
-    write(b, 'theirs');
+    const versions = (pod: SimulatedPod) => pod.tree.node(id)?.versions ?? [];
+    b.tree.setData(id, { size: 1, mtime: 1n, content: 'theirs' }, versions(b));
     await b.tree.commit();
-    write(a, 'mine');
-    write(a, 'again');
     const told: string[] = [];
     a.tree.events.on('changed', ({ inodes, names }) => {
       for (const inode of inodes) told.push(a.tree.node(inode)?.content ?? '');
       for (const { parent, name } of names) told.push(a.tree.lookup(parent, name)?.content ?? '');
     });
-    await a.tree.sync.apply(b.outbox);
+    const write: Write = (content, replaces = versions(a)) =>
+      void a.tree.setData(id, { size: 1, mtime: 1n, content }, replaces);
+    const arrive = async () => void (await a.tree.sync.apply(b.outbox));
+    await writes(write, arrive, versions(a));
     told.length = 0;
     await a.tree.commit();
     const shown = lines(a.tree).map((line) => line.slice(line.lastIndexOf(' ') + 1));
     assert.deepEqual(shown.sort(), ['again', 'theirs']);
     assert.ok(told.includes('theirs'), `told of ${told}`);
+  });
+}
+
+test('a value that this pod makes a file of its own, without having shown it, is told of', () =>
+  checkTold(async (write, arrive) => {
+    write('mine');
+    write('again');
+    await arrive();
+  }));
+
+test('so is one that was shown in the place of what a writer had opened', () =>
+  checkTold(async (write, arrive, opened) => {
+    await arrive();
+    write('again', opened);
   }));
 
 test(`${SEEDS} seeds: equal heads and equal trees, nothing acknowledged is lost, nothing deleted comes back`, async (t) => {
