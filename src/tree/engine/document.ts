@@ -432,6 +432,11 @@ export class TreeDocument implements RegisterReader {
     for (const bucket of this.handle.keys(this.founding.top)) {
       if (BUCKET.test(bucket)) for (const map of this.mapsAt(bucket)) this.remember(bucket, map);
     }
+    for (const [bucket, map] of this.founding.maps) {
+      if (this.names.has(map)) continue;
+      this.remember(bucket, map);
+      this.hidden.set(map, bucket);
+    }
   }
 
   private remember(bucket: string, map: string): void {

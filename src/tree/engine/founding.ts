@@ -8,6 +8,9 @@ export interface Founding {
   hash: string;
   /** The map of buckets. */
   top: string;
+  /** The maps of the buckets that the document begins with: somebody may have put them out of sight before they are looked
+   *  for. */
+  maps: ReadonlyMap<string, string>;
 }
 
 const VERSION = 1;
@@ -21,7 +24,8 @@ export const ROOT_BUCKET = 'root';
 export function foundingOf(network: Uint8Array): Founding {
   const handle = automerge.create({ actor: actorOf(network) });
   try {
-    const buckets = Object.fromEntries([ROOT_BUCKET, ...derivedBuckets()].map((name) => [name, {}]));
+    const names = [ROOT_BUCKET, ...derivedBuckets()];
+    const buckets = Object.fromEntries(names.map((name) => [name, {}]));
     handle.put('_root', 'v', VERSION, 'uint');
     handle.put('_root', 'network', network);
     handle.put('_root', 'epoch', 0, 'uint');
@@ -29,7 +33,8 @@ export function foundingOf(network: Uint8Array): Founding {
     const hash = handle.commit(null, 0);
     const change = handle.getLastLocalChange();
     if (hash === null || change === null) throw new RangeError('the founding change is empty');
-    return { change, hash, top };
+    const maps = new Map(names.map((name) => [name, String(handle.getWithType(top, name)?.[1])]));
+    return { change, hash, top, maps };
   } finally {
     handle.free();
   }

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { encodeCbor } from '../../../src/base/cbor.js';
+import { derivedBuckets } from '../../../src/tree/engine/allocator.js';
 import { automerge, type Handle } from '../../../src/tree/engine/automerge.js';
 import { foundingOf } from '../../../src/tree/engine/founding.js';
 import { converse, created, file, NETWORK, openPod, type Pod, withFolder } from './rig.js';
@@ -158,5 +159,28 @@ for (const [how, meddle] of Object.entries(MEDDLERS)) {
         assert.deepEqual(pod.read('one/01'), made);
         await pod.close();
       }
+    }));
+}
+
+for (const how of ['overwrites', 'overwrites with something else', 'deletes']) {
+  test(`a bucket of the document's beginning that a member ${how}: whoever joins later sees what is in it`, () =>
+    withFolder(async (folder) => {
+      const a = await openPod(join(folder, 'a'));
+      const [bucket = ''] = derivedBuckets();
+      a.apply(created(`${bucket}/00`, 'first'));
+      const change = hostileChange(a, (evil) => {
+        if (how === 'deletes') evil.delete(TOP, bucket);
+        else if (how === 'overwrites') evil.putObject(TOP, bucket, {});
+        else evil.put(TOP, bucket, 1);
+      });
+      await a.engine.applyChanges([change]);
+      // All at once, with the beginning; and from the log.
+      let joiner = await openPod(join(folder, 'c'), { name: 'cc' });
+      await converse(a, joiner);
+      assert.equal(joiner.read(`${bucket}/00`)?.l[0]?.value.name, 'first');
+      joiner = await reopen(joiner, folder, 'cc');
+      assert.equal(joiner.read(`${bucket}/00`)?.l[0]?.value.name, 'first');
+      assert.deepEqual([...joiner.indexer.rows.keys()], [...a.indexer.rows.keys()]);
+      for (const pod of [a, joiner]) await pod.close();
     }));
 }
