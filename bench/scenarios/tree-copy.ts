@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fingerprint, must } from '../../test/system/pods.js';
-import { atMost, type Scenario } from '../figure.js';
+import { atMost, type Figure, type Scenario } from '../figure.js';
 import { withPair } from '../world.js';
 
 const SOURCE = '/usr/include';
@@ -18,28 +18,30 @@ export const treeCopy: Scenario = {
     withPair('storage', async ({ folder, a, b }) => {
       const plain = join(folder, 'plain');
       mkdirSync(plain);
-      // Once unmeasured, so that both copies read from the page cache.
-      await must(undefined, ['cp', '-a', SOURCE, join(plain, 'warm-up')]);
-      const disk = await seconds(() => must(undefined, ['cp', '-a', SOURCE, join(plain, 'copy')]));
-      const copy = await seconds(() => must(undefined, ['cp', '-a', SOURCE, a.path('copy')]));
-      const complete = await seconds(() => a.ok('sync', '--wait', '--copies', '2', '--timeout', '120s'));
+      const copied = (to: string) => seconds(() => must(undefined, ['cp', '-a', SOURCE, to]));
+      const complete = () => seconds(() => a.ok('sync', '--wait', '--copies', '2', '--timeout', '120s'));
+      // Once unmeasured, so that all copies read from the page cache.
+      await copied(join(plain, 'warm-up'));
+      const before = await copied(join(plain, 'before'));
+      const first = await copied(a.path('copy'));
+      const waited = await complete();
       const same = fingerprint(b.path('copy')).join('\n') === fingerprint(SOURCE).join('\n');
       if (!same) throw new Error('the copy on B differs from the source');
-      const ratio = copy / disk;
+      const second = await copied(a.path('again'));
+      await complete();
+      // A disk is now quick and now slow: its copies before and after ours are taken together.
+      const disk = (before + (await copied(join(plain, 'after')))) / 2;
+      const figure = (name: string, value: number): Figure => ({
+        name,
+        value,
+        unit: 's',
+        target: { text: '<= 4x of plain disk', met: value / disk <= 4 },
+        beside: { name: 'plain disk', value: disk, ratio: value / disk },
+      });
       return [
-        {
-          name: `cp -a ${SOURCE}`,
-          value: copy,
-          unit: 's',
-          target: { text: '<= 4x of plain disk', met: ratio <= 4 },
-          beside: { name: 'plain disk', value: disk, ratio },
-        },
-        {
-          name: 'complete on B after the copy',
-          value: complete,
-          unit: 's',
-          target: atMost(30, complete, 's'),
-        },
+        figure(`cp -a ${SOURCE}, two daemons that have just started`, first),
+        { name: 'complete on B after the copy', value: waited, unit: 's', target: atMost(30, waited, 's') },
+        figure(`cp -a ${SOURCE} once more`, second),
       ];
     }),
 };

@@ -4,8 +4,12 @@ import type { Journal } from './index/journal.js';
 import type { Operation } from './schema.js';
 
 const retryMs = 1_000;
-/** A stream of more than one operation in two milliseconds makes ever larger groups; a slower one does not. */
-const BULK_MS_PER_OPERATION = 2;
+/** More operations than this in a batch are one of many: the next is gathered for twice as long. By their number and not
+ *  by their rate, or a machine that is busy would make small groups of them, and be busier still. */
+const BULK_OPERATIONS = 8;
+/** A stream has ended when nothing came for this share of the time for which a batch is gathered: on a busy machine who
+ *  makes it waits for a core now and then. */
+const QUIET_SHARE = 1 / 4;
 /** A file that is written is two or three operations at once: only some tens of them in a row are a stream. */
 const GAPS_REMEMBERED = 8;
 /** A pause is a pause, however long. */
@@ -36,6 +40,8 @@ export class Publisher {
   /** Monotonic time from which the next batch may begin, and from which it does even while operations keep coming. */
   private nextMs = 0;
   private latestMs = 0;
+  /** For how long the last batch of many was to be gathered. */
+  private bulkMs = 0;
   private lastAddMs = Number.NEGATIVE_INFINITY;
   /** Time between operations, lately. */
   private gapMs: number = GAP_MS_MAX;
@@ -131,8 +137,8 @@ export class Publisher {
         this.options.engine.apply(batch);
         this.queue.splice(0, batch.length);
         this.nextMs = startedMs + paceAfter(this.options.clock.monotonicMs() - startedMs, this.gapMs);
-        this.latestMs =
-          startedMs + Math.min(LIMITS.groupBulkDelayMsMax, BULK_MS_PER_OPERATION * batch.length);
+        this.bulkMs = bulkAfter(this.bulkMs, batch.length);
+        this.latestMs = startedMs + this.bulkMs;
         if (trouble) this.options.onTrouble(undefined);
         trouble = false;
       } catch (error) {
@@ -156,8 +162,8 @@ export class Publisher {
     const over = new AbortController();
     this.hurry = () => over.abort();
     while (this.draining === 0 && !over.signal.aborted) {
-      const quietMs = this.lastAddMs + LIMITS.streamDelayMs;
-      const delayMs = Math.max(this.nextMs, Math.min(this.latestMs, quietMs)) - clock.monotonicMs();
+      const overMs = this.lastAddMs + Math.max(LIMITS.streamDelayMs, this.bulkMs * QUIET_SHARE);
+      const delayMs = Math.max(this.nextMs, Math.min(this.latestMs, overMs)) - clock.monotonicMs();
       if (delayMs <= 0) break;
       await clock.sleep(delayMs, over.signal).catch(() => {});
     }
@@ -179,6 +185,12 @@ function paceAfter(tookMs: number, gapMs: number): number {
   const forDisk = Math.min(LIMITS.groupDelayMsMax, 2 * tookMs);
   const forStream = gapMs < LIMITS.streamGapMs ? LIMITS.streamDelayMs : LIMITS.groupDelayMs;
   return Math.max(forStream, forDisk);
+}
+
+/** For how long a batch is gathered while operations keep coming: about as long as they have been coming already. */
+function bulkAfter(beforeMs: number, operations: number): number {
+  if (operations <= BULK_OPERATIONS) return 0;
+  return Math.min(LIMITS.groupBulkDelayMsMax, Math.max(LIMITS.streamDelayMs, 2 * beforeMs));
 }
 
 /** The contents that these operations make visible to others, each once. */

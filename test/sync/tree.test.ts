@@ -103,6 +103,7 @@ test('edits on both sides while cut off merge when the link is back', async () =
     if (i % 10 === 0) await a.tree.commit();
   }
   connect(a.links, b.links);
+  await Promise.all([a.tree.commit(), b.tree.commit()]);
   await until(() => equal(a, b));
   for (let i = 0; i < 50; i++) assert.ok(has(a, `b ${i}`) && has(b, `a ${i}`));
 });
