@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isAlive } from '../../src/cli/process.js';
 import { isMounted, until } from '../mount/serve.js';
 import { makeNetwork, namespacesMissing, type TestNetwork } from './namespaces.js';
 import { eventually, TestPod } from './pods.js';
@@ -159,7 +160,7 @@ test('a renamed folder above the mount point takes the mount along, and leaves n
   try {
     assert.equal(fs.readFileSync(join(moved, 'mnt', 'closed'), 'utf8'), 'kept');
     process.kill(b.pid, 'SIGTERM');
-    await until('the daemon has ended', () => !fs.existsSync(`/proc/${b.pid}`));
+    await until('the daemon has ended', () => !isAlive(b.pid));
     assert.equal(isMounted(join(moved, 'mnt')), false);
   } finally {
     fs.renameSync(moved, above);
@@ -181,7 +182,7 @@ test('a mount point that was removed from elsewhere ends the daemon in order', {
   const remover = spawn('unshare', ['-m', 'sh', '-c', 'umount -l "$1" && rmdir "$1"', 'sh', b.mount]);
   await once(remover, 'exit');
   if (!fs.existsSync(b.mount)) {
-    await until('the daemon has ended', () => !fs.existsSync(`/proc/${b.pid}`));
+    await until('the daemon has ended', () => !isAlive(b.pid));
     fs.mkdirSync(b.mount);
     await b.up();
   }
