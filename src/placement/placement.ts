@@ -6,7 +6,7 @@ import type { Membership } from '../membership/index.js';
 import { type Heads, type InodeId, sameHeads, type Tree } from '../tree/index.js';
 import { type Checked, checkStore } from './check.js';
 import { Collection } from './collection.js';
-import type { FileContent } from './content-source.js';
+import { type FileContent, fileOf } from './content-source.js';
 import { Copier } from './copier.js';
 import { FileLayouts } from './file-layouts.js';
 import type { Freed } from './freeing.js';
@@ -146,7 +146,7 @@ export class Placement {
       () => clearInterval(walks),
       () => clearInterval(looks),
       tree.events.on('changed', (change) => this.intake.add(change)),
-      tree.events.on('moved', ({ inodes }) => this.intake.moved(inodes)),
+      tree.events.on('moved', ({ inodes }) => this.moved(inodes)),
       tree.events.on('advanced', () => this.advanced()),
       tree.events.on('engine', ({ state }) => state === 'ready' && this.walk()),
       membership.events.on('changed', () => this.look()),
@@ -470,6 +470,18 @@ export class Placement {
     // Those that are too many are found again in the index, when there is room.
     if (!this.holdsAnything() && this.pins.pinnedAt(file.inode) === undefined) return;
     if (!this.copier.add(file)) this.walker.walkLater();
+  }
+
+  /** A file that takes another inode's place is that inode: what is still being copied of it must be known by that. */
+  private moved(inodes: readonly InodeId[]): void {
+    const { tree, content } = this.options;
+    this.intake.moved(inodes);
+    for (const inode of inodes) {
+      const file = fileOf(tree.node(inode));
+      if (file === undefined || content.presence(file.content) === 'here' || !this.mayBelongHere(file))
+        continue;
+      if (!this.copier.add(file)) this.walker.walkLater();
+    }
   }
 
   private advanced(): void {

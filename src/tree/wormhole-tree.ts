@@ -185,6 +185,7 @@ export class WormholeTree implements Tree {
   link(inode: InodeId, parent: InodeId, name: string): Node {
     const made = link(this.begin(), inode, parent, name);
     this.commitWrites(made.writes, [{ parent, name }]);
+    if (made.inode !== inode) this.events.emit('moved', { inodes: [made.inode] });
     return this.nodeAfter(made.inode);
   }
 
@@ -242,6 +243,8 @@ export class WormholeTree implements Tree {
   setAttributes(inode: InodeId, change: AttributeChange): Node {
     const changed = setAttributes(this.begin(), inode, change);
     this.commitWrites(changed.writes);
+    // A losing value has become a file of its own.
+    if (changed.inode !== inode) this.events.emit('moved', { inodes: [changed.inode] });
     return this.nodeAfter(changed.inode);
   }
 

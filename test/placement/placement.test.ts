@@ -185,6 +185,23 @@ test('chunks that nobody has are tried again, show in the status, and do not kee
   assert.ok(b.placement.underReplicated() > 0);
 });
 
+test('what is still to be copied goes on being so when it is renamed over another file here', async () => {
+  const here = village();
+  const [a, b] = [await here.pod('a'), await here.pod('b')];
+  here.linkAll();
+  await write(a, 'over', noise(1, 100));
+  const bytes = noise(2, 1000);
+  const id = sha256(bytes);
+  a.tree.create(ROOT, 'file', { kind: 'file', size: bytes.length, content: `c${id}`, mode: 0o644 }, {});
+  await until(() => b.placement.missing === 1 && b.tree.lookup(ROOT, 'over') !== undefined);
+  const left = () => b.placement.work().map(({ total, done }) => total - done);
+  assert.deepEqual(left(), [1]);
+  b.tree.rename(ROOT, 'file', ROOT, 'over');
+  assert.deepEqual(left(), [2], 'it is taken up as the other file; as the one that is gone it is dropped');
+  await a.content.put(id, bytes, { keep: true });
+  await until(() => b.content.presence(`c${id}`) === 'here', 15_000);
+});
+
 test('when the declaration asks for more copies the pods that lack them fetch', async () => {
   const here = village();
   const pods = [await here.pod('a'), await here.pod('b'), await here.pod('c')];
