@@ -17,6 +17,7 @@ import {
   type InodeId,
   isOfPod,
   type Node,
+  ROOT,
   type Tree,
   type TreeEvents,
 } from '../tree/index.js';
@@ -713,7 +714,7 @@ class TreeFileSystem implements WormholeFileSystem {
 
   /**
    * Takes up what an earlier process staged. While the index is being built anew inodes may be missing from it;
-   * only once the document is there, those that still are were deleted before their writer could close.
+   * only once the document is there, those that still are were deleted: elsewhere, or here before their writer could close.
    */
   private async recover(): Promise<void> {
     const survived = this.tree.reached();
@@ -729,7 +730,16 @@ class TreeFileSystem implements WormholeFileSystem {
     if (staged.some(({ named }) => named > 0)) await this.options.content.flush();
     if (waiting.length === 0) return;
     await this.tree.commit();
-    for (const found of waiting) if (!this.adopt(found)) this.discard(found);
+    for (const found of waiting) if (!this.adopt(found) && !this.bringBack(found)) this.discard(found);
+  }
+
+  /** A file that was deleted elsewhere comes back with what was written to it here (contract D14). */
+  private bringBack({ key, content }: Recovered): boolean {
+    const { inode, versions } = parseStagingKey(key);
+    const deletions = this.tree.deletionsOf(inode);
+    if (deletions.length === 0 || deletions.some((id) => isOfPod(this.options.podId, id))) return false;
+    this.files.adopt({ ...DELETED, id: inode, versions }, content);
+    return true;
   }
 
   /** False when its inode is not in the tree. */
@@ -748,7 +758,7 @@ class TreeFileSystem implements WormholeFileSystem {
     return true;
   }
 
-  /** The file was unlinked before its writer could close it: nothing of it was to be kept. */
+  /** The file was unlinked here before its writer could close it: nothing of it was to be kept. */
   private discard(found: Recovered): void {
     this.options.log.info('dropping staged bytes of a file that was deleted', { inode: found.key });
     this.drop(found);
@@ -760,6 +770,22 @@ class TreeFileSystem implements WormholeFileSystem {
     );
   }
 }
+
+/** What a publication needs of a file that is not in the tree any more, but for its id and its versions. */
+const DELETED: Omit<Node, 'id' | 'versions'> = {
+  kind: 'file',
+  size: 0,
+  mtime: 0n,
+  ctime: 0n,
+  mode: 0,
+  uid: 0,
+  gid: 0,
+  nlink: 0,
+  content: '',
+  xattrs: {},
+  parent: ROOT,
+  name: '',
+};
 
 /** Of a file that is being written so much is published to copy a part of it, times the bytes of that. */
 const PUBLISHED_FOR_COPY = 8;

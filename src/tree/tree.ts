@@ -90,6 +90,8 @@ export interface Tree {
   readonly history: Pick<History, keyof History>;
 
   node(id: InodeId): Node | undefined;
+  /** Operation ids by which a file was deleted; none for what was never there, or was not deleted. */
+  deletionsOf(id: InodeId): readonly OpId[];
   /** The entry's inode, or undefined. */
   lookup(parent: InodeId, name: string): Node | undefined;
   /** Entries in a stable order, after the given name (exclusive), at most `limit`. */

@@ -115,6 +115,11 @@ export class WormholeTree implements Tree {
 
   // ---- reads
 
+  deletionsOf(id: InodeId): readonly OpId[] {
+    const registers = this.overlay.tables.row(id)?.registers;
+    return registers?.d.at(-1)?.value.kind === 'file' ? registers.x.map((deletion) => deletion.id) : [];
+  }
+
   node(id: InodeId): Node | undefined {
     const { tables } = this.overlay;
     const node = viewNode(tables, id);

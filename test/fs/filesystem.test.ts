@@ -322,6 +322,34 @@ test('an edit elsewhere stands beside what was staged here before a kill -9', as
   await there.close();
 });
 
+test('what was written and fsynced before a kill -9 comes back after a delete elsewhere, not after one here', async () => {
+  const [here, there] = [
+    await new Rig(join(folder, 'edited-here')).open(),
+    await new Rig(join(folder, 'deleted-there')).open('b', false),
+  ];
+  for (const name of ['theirs', 'mine']) await here.save(name, 'common');
+  await here.tree.commit();
+  await exchange(here.tree, there.tree);
+  for (const name of ['theirs', 'mine']) {
+    const handle = await here.fs.open((await here.stat(name)).inode, { ...WRITE, truncate: true });
+    await here.fs.write(handle, 0, Buffer.alloc(100_000, name));
+    await here.fs.fsync(handle, false);
+  }
+  await here.fs.unlink(ROOT, 'mine');
+  await there.fs.unlink(ROOT, 'theirs');
+  for (const { tree } of [here, there]) await tree.commit();
+  await exchange(here.tree, there.tree);
+  const killed = await afterKill(here);
+  await killed.tree.commit();
+  await killed.fs.publishAll();
+  const names = (killed.fs.list(ROOT, undefined, 100) as { name: string }[]).map((entry) => entry.name);
+  assert.deepEqual(names, ['theirs']);
+  assert.equal(await killed.text('theirs'), Buffer.alloc(100_000, 'theirs').toString());
+  await killed.close();
+  await here.close();
+  await there.close();
+});
+
 test('what was published does not come back over what was renamed over it, after a kill -9', async (t) => {
   const here = await new Rig(join(folder, 'old-staging')).open();
   let letGo = () => {};
