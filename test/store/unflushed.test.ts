@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -93,7 +93,7 @@ test('a disk that has become read-only keeps nobody from closing, nor the next u
     assert.equal(again.removed, false);
     // Where a file is still open for writing, the disk stays writable.
     await again.end(() => remount('ro'));
-    assert.throws(() => rmSync(`${path}.session`), { code: 'EROFS' });
+    assert.throws(() => unlinkSync(`${path}.session`), { code: 'EROFS' });
     remount('rw');
     const last = reopen(path);
     assert.deepEqual([last.removed, last.value], [false, 'value']);
