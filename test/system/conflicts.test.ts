@@ -59,6 +59,7 @@ test('both sides change the same files while they are cut off: both list every v
   }
   await mkdir(a.path('clash'));
   await writeFile(b.path('clash'), 'a file');
+  for (const pod of [a, b]) await pod.recorded();
   lan.hosts[1]?.heal();
   await eventually(async () => assert.equal((await a.status()).conflicts, 5));
   const found = await a.json<Found>('conflicts');

@@ -111,6 +111,7 @@ test('cut off, both sides go on; healed, nothing is lost and all agree', { skip 
   await rm(b.path('renamed', 'file-0'));
   await writeFile(b.path('renamed', 'file-new'), 'new in a folder that alpha renamed\n');
   assert.equal(await readFile(b.path('both.txt'), 'utf8'), 'as beta wants it, which is longer\n');
+  for (const pod of [a, b]) await pod.recorded();
   lan.hosts[1]?.heal();
 
   await eventually(() => {

@@ -137,6 +137,16 @@ export class TestPod {
     return this.ask('status', {});
   }
 
+  /** Waits until all that was written is in the document: what was written elsewhere meanwhile is in conflict with it
+   *  then, while before it becomes a file of its own. */
+  recorded(): Promise<void> {
+    return eventually(async () => {
+      const metrics = await this.ask('metrics', {});
+      for (const waiting of ['wormhole_unpublished_files', 'wormhole_pending_operations'])
+        assert.equal(metrics.find(({ name }) => name === waiting)?.samples[0]?.value, 0, waiting);
+    });
+  }
+
   /** What is told about a file, of which the holders are asked now. */
   inspect(path: string): Promise<Inspection> {
     return this.ask('inspect', { path });
