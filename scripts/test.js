@@ -1,13 +1,10 @@
 // Runs the compiled tests with node's own test runner: `node scripts/test.js [unit|search|system] [file-part …]`.
-// Unit tests run side by side, then system tests, which own mounts and network namespaces under names of their own. Both
-// often wait; searches (simulations by seeds, planted faults), which never do, take what processor time is left meanwhile,
-// and say at the end what they found. A file that hangs is ended.
+// Unit tests run side by side; searches (simulations by seeds, planted faults) are slow and the same on every Node;
+// system tests own mounts and network namespaces under names of their own, and often wait. A file that hangs is ended.
 // What tests draw is the same in every run, so that a failure is of the change; WORMHOLE_SEED=n draws something else,
 // WORMHOLE_SEED=random something new.
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { setPriority } from 'node:os';
 import { join } from 'node:path';
 
 const [only, ...parts] = ['unit', 'search', 'system'].includes(process.argv[2])
@@ -41,7 +38,7 @@ function kindOf(file) {
 
 // Tests do a little of everything: to compile it anew as it becomes hot takes more processor time than it saves.
 const FLAGS = ['--wasm-tiering-budget=13000000'];
-// Searches take one core each: garbage is not collected by several threads.
+// Searches have both cores to themselves: garbage is not collected by several threads.
 const SEARCH_FLAGS = [
   ...FLAGS,
   '--interrupt-budget=600000',
@@ -60,48 +57,34 @@ process.env.WORMHOLE_SEED = seed === 'random' ? String(Math.floor(Math.random() 
 console.log(`WORMHOLE_SEED=${process.env.WORMHOLE_SEED}`);
 
 const FILE_TIMEOUT_MS = 8 * 60_000;
-const LOWEST_PRIORITY = 19;
 
-/** How each kind is run; what runs behind others has the lowest priority and longer time, and is shown at its end. */
-const KINDS = {
-  unit: { concurrency: 4, flags: FLAGS },
-  system: { concurrency: 4, flags: FLAGS },
-  search: { concurrency: 2, flags: SEARCH_FLAGS },
-};
-
-async function run(kind, isBehind = false) {
-  if (only !== '' && only !== kind) return true;
-  const files = all.filter((file) => kindOf(file) === kind);
+function run(name, files, concurrency, flags) {
   if (files.length === 0) {
-    console.log(`no ${kind} tests match`);
+    console.log(`no ${name} match`);
     return parts.length > 0;
   }
-  const { concurrency, flags } = KINDS[kind];
-  const title = `${kind} tests: ${files.length} files, Node ${process.version}`;
-  if (!isBehind) console.log(title);
-  const child = spawn(
+  console.log(`${name}: ${files.length} files, Node ${process.version}`);
+  const result = spawnSync(
     process.execPath,
     [
       '--enable-source-maps',
-      ...known(flags),
+      ...flags,
       '--test',
       `--test-concurrency=${concurrency}`,
-      `--test-timeout=${isBehind ? 2 * FILE_TIMEOUT_MS : FILE_TIMEOUT_MS}`,
+      `--test-timeout=${FILE_TIMEOUT_MS}`,
       '--test-reporter=spec',
       ...files,
     ],
-    { stdio: isBehind ? ['ignore', 'pipe', 'inherit'] : 'inherit' },
+    { stdio: 'inherit' },
   );
-  const said = [title, '\n'];
-  if (isBehind) {
-    setPriority(child.pid, LOWEST_PRIORITY);
-    child.stdout.setEncoding('utf8').on('data', (text) => said.push(text));
-  }
-  const [code] = await once(child, 'close');
-  if (isBehind) process.stdout.write(said.join(''));
-  return code === 0;
+  return result.status === 0;
 }
 
-const searched = run('search', only === '');
-const ok = [await run('unit'), await run('system'), await searched];
-process.exitCode = ok.every(Boolean) ? 0 : 1;
+const CONCURRENCY = { unit: 4, search: 2, system: 4 };
+let ok = true;
+for (const [kind, concurrency] of Object.entries(CONCURRENCY)) {
+  if (only !== '' && only !== kind) continue;
+  const files = all.filter((file) => kindOf(file) === kind);
+  ok = run(`${kind} tests`, files, concurrency, known(kind === 'search' ? SEARCH_FLAGS : FLAGS)) && ok;
+}
+process.exit(ok ? 0 : 1);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 /** The compiled program. */
 export const DIST = join(import.meta.dirname, '..');
-const CHILD_TIMEOUT_MS = 400_000;
+const CHILD_TIMEOUT_MS = 120_000;
 
 /** A fault that is planted on purpose. */
 export interface Mutation {

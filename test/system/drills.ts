@@ -5,6 +5,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { POSTURES, type Posture, RESPONSES, type Response } from '../../src/config/crisis.js';
 import { eventually, type TestPod } from './pods.js';
 
+/** A pod that asks another what it holds waits for a minute where the answer is lost with its link. */
+const COPIED_WITHIN_MS = 180_000;
 /** What a posture that throttles allows each pod to copy. */
 const THROTTLED_BYTES_PER_SECOND = 4e6;
 /** For each pod that copies: neither its burst of 1 MB nor a first and a last chunk, of 4 MiB at most, bring it to four
@@ -156,7 +158,7 @@ export class Drills {
       const { size, copies } = await this.writer.inspect(`/${folder}/${name}`);
       assert.equal(size, bytes);
       assert.deepEqual(copies, { wanted: 2, held: 2 }, name);
-    }, 60_000);
+    }, COPIED_WITHIN_MS);
   }
 
   /** Bytes that the others have copied so far, by their own figures. One that cannot be asked copies nothing. */
