@@ -467,8 +467,11 @@ export class Placement {
   private take(file: FileContent): void {
     this.testimony.raise([file.content]);
     this.releaser.arrived([file.content]);
-    // Those that are too many are found again in the index, when there is room.
-    if (!this.holdsAnything() && this.pins.pinnedAt(file.inode) === undefined) return;
+    if (this.holdsAnything() || this.pins.pinnedAt(file.inode) !== undefined) this.copyHere(file);
+  }
+
+  /** Those that are too many are found again in the index, when there is room. */
+  private copyHere(file: FileContent): void {
     if (!this.copier.add(file)) this.walker.walkLater();
   }
 
@@ -478,9 +481,8 @@ export class Placement {
     this.intake.moved(inodes);
     for (const inode of inodes) {
       const file = fileOf(tree.node(inode));
-      if (file === undefined || content.presence(file.content) === 'here' || !this.mayBelongHere(file))
-        continue;
-      if (!this.copier.add(file)) this.walker.walkLater();
+      if (file === undefined || content.presence(file.content) === 'here') continue;
+      if (this.mayBelongHere(file)) this.copyHere(file);
     }
   }
 

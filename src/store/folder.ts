@@ -15,12 +15,12 @@ export function makeFolder(folder: string): void {
     makeFolder(dirname(folder));
     mkdirSync(folder, { mode: folderMode });
   }
-  syncFolder(dirname(folder));
+  syncPath(dirname(folder));
 }
 
-/** Makes the names in a folder durable. */
-export function syncFolder(folder: string): void {
-  const fd = openSync(folder, 'r');
+/** Makes the names in a folder durable, or the bytes of a file. */
+export function syncPath(path: string): void {
+  const fd = openSync(path, 'r');
   try {
     fsyncSync(fd);
   } finally {

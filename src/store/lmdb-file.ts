@@ -3,7 +3,6 @@ import {
   closeSync,
   existsSync,
   fstatSync,
-  fsyncSync,
   linkSync,
   mkdirSync,
   openSync,
@@ -15,7 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { isFull, WormholeError } from '../base/index.js';
-import { makeFolder, syncFolder } from './folder.js';
+import { makeFolder, syncPath } from './folder.js';
 
 /** The file in a database's folder that holds it. */
 export const DATA = 'data.mdb';
@@ -64,9 +63,9 @@ function createDatabase(folder: string, create: (folder: string) => void): void 
   mkdirSync(temporary, { mode: 0o700 });
   try {
     create(temporary);
-    syncFile(join(temporary, DATA));
+    syncPath(join(temporary, DATA));
     linkUnlessThere(join(temporary, DATA), join(folder, DATA));
-    syncFolder(folder);
+    syncPath(folder);
   } finally {
     rmSync(temporary, { recursive: true, force: true });
   }
@@ -105,15 +104,6 @@ function removeRemains(folder: string): void {
     const pid = /^new-(\d+)-[0-9a-f]{12}$/.exec(name)?.[1];
     if (pid === undefined || Number(pid) === process.pid) continue;
     rmSync(join(folder, name), { recursive: true, force: true });
-  }
-}
-
-function syncFile(path: string): void {
-  const fd = openSync(path, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
   }
 }
 

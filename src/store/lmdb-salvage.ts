@@ -1,7 +1,7 @@
 import { linkSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Database } from './database.js';
-import { syncFolder } from './folder.js';
+import { syncPath } from './folder.js';
 import { DATA } from './lmdb-file.js';
 import { remainingRows, type SavedRow } from './lmdb-remains.js';
 
@@ -46,7 +46,7 @@ export async function salvageDatabase(
   const damaged = freeName(`${data}.damaged`);
   linkSync(data, damaged);
   renameSync(join(fresh, DATA), data);
-  syncFolder(folder);
+  syncPath(folder);
   rmSync(fresh, { recursive: true, force: true });
   return { damaged, rows };
 }

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { LIMITS } from '../base/index.js';
-import { syncFolder } from './folder.js';
+import { syncPath } from './folder.js';
 import { DATA } from './lmdb-file.js';
 import { inspectDatabaseFile } from './lmdb-inspection.js';
 
@@ -52,7 +52,7 @@ export function beginUnflushed(
     end() {
       try {
         if (readMark(mark) === DAMAGED) return;
-        syncData(data);
+        syncPath(data);
         writeMark(mark, CLOSED);
       } catch {
         // All of it can be built again: whoever closes has nothing to do about it.
@@ -60,15 +60,6 @@ export function beginUnflushed(
       }
     },
   };
-}
-
-function syncData(data: string): void {
-  const descriptor = openSync(data, 'r');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }
 
 /** What cannot be read is damaged as well. */
@@ -120,7 +111,7 @@ function writeMark(mark: string, text: string): void {
   } finally {
     closeSync(descriptor);
   }
-  if (isNew) syncFolder(dirname(mark));
+  if (isNew) syncPath(dirname(mark));
 }
 
 /** Which start of which system, which file, which mount, at which path. */
